@@ -1,0 +1,141 @@
+#include "server/balancer/balancer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/balancer/lower_bound.h"
+#include "server/balancer/problem_check.h"
+#include "server/balancer/reference/reference_policy.h"
+#include "server/balancer/sample_mean.h"
+#include "server/base/check.h"
+#include "server/base/field_errors.h"
+#include "server/base/status_macros.h"
+#include "server/model/contiguous_placement.h"
+
+namespace eplb {
+namespace {
+
+constexpr std::pair<Policy, std::string_view> kPolicyNames[] = {{Policy::kAuto, "auto"},
+                                                                {Policy::kHierarchical, "hierarchical"},
+                                                                {Policy::kGlobal, "global"},
+                                                                {Policy::kOptimized, "optimized"}};
+
+Policy ResolvePolicy(Policy policy, const Topology& topology) {
+  if (policy != Policy::kAuto) return policy;
+  return ReferenceChoosesHierarchical(topology) ? Policy::kHierarchical : Policy::kGlobal;
+}
+
+// Runs a reference policy on every layer of `loads`.
+absl::StatusOr<Placement> PlaceByReference(const LoadMatrix& loads, const Topology& topology, Policy policy,
+                                           const ParallelFor& parallel) {
+  if (!topology.is_uniform()) {
+    return FieldErrorStatus("topology", "uneven slots, unequal speeds or excluded GPUs",
+                            "must be uniform for the reference policies");
+  }
+  if (policy == Policy::kHierarchical && !topology.has_block_nodes()) {
+    return FieldErrorStatus("topology.node_of_gpu", "", "must be equal consecutive blocks for the hierarchical policy");
+  }
+  const ReferenceShape shape = policy == Policy::kHierarchical ? HierarchicalShape(loads.num_experts(), topology)
+                                                               : GlobalShape(loads.num_experts(), topology);
+  FieldErrors errors;
+  errors.Merge("topology", ValidateReferenceShape(shape));
+  EPLB_RETURN_IF_ERROR(errors.ToStatus());
+
+  const auto num_slots = static_cast<std::size_t>(topology.num_slots());
+  std::vector<std::int32_t> slots(static_cast<std::size_t>(loads.num_layers()) * num_slots);
+  std::vector<std::unique_ptr<ReferencePolicy>> scratch(static_cast<std::size_t>(parallel.width()));
+  parallel.Run(loads.num_layers(), [&](int layer, int worker) {
+    std::unique_ptr<ReferencePolicy>& reference = scratch[static_cast<std::size_t>(worker)];
+    if (reference == nullptr) reference = std::make_unique<ReferencePolicy>(shape);
+    reference->Run(loads.layer(layer));
+    std::ranges::copy(reference->physical_to_logical(), slots.begin() + layer * topology.num_slots());
+  });
+  return Placement::Create(loads.num_layers(), loads.num_experts(), topology.num_slots(), std::move(slots));
+}
+
+std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current, const Placement& after,
+                                      const LoadMatrix& loads, const Topology& topology, const ParallelFor& parallel) {
+  std::vector<LayerReport> layers(static_cast<std::size_t>(loads.num_layers()));
+  std::vector<BalanceMeter> meters(static_cast<std::size_t>(parallel.width()), BalanceMeter(topology));
+  parallel.Run(loads.num_layers(), [&](int layer, int worker) {
+    LayerReport& report = layers[static_cast<std::size_t>(layer)];
+    BalanceMeter& meter = meters[static_cast<std::size_t>(worker)];
+    report.before = meter.Measure(before.layer(layer), loads.layer(layer));
+    report.after = meter.Measure(after.layer(layer), loads.layer(layer));
+    report.lower_bound = LayerLowerBound(loads.layer(layer), topology.num_usable_slots(), topology);
+    report.twins = CountTwins(after.layer(layer), topology);
+    if (!has_current) return;
+    report.fetches = CountFetches(before.layer(layer), after.layer(layer), topology);
+    if (std::ranges::equal(before.layer(layer), after.layer(layer))) report.reason = NoChangeReason::kAlreadyBest;
+  });
+  return layers;
+}
+
+std::vector<LayerBalance> Balances(std::span<const LayerReport> layers, LayerBalance LayerReport::*which) {
+  std::vector<LayerBalance> balances;
+  balances.reserve(layers.size());
+  for (const LayerReport& layer : layers) balances.push_back(layer.*which);
+  return balances;
+}
+
+}  // namespace
+
+std::string_view PolicyName(Policy policy) {
+  const auto* found = std::ranges::find(kPolicyNames, policy, &std::pair<Policy, std::string_view>::first);
+  return found->second;
+}
+
+std::optional<Policy> PolicyFromName(std::string_view name) {
+  const auto* found = std::ranges::find(kPolicyNames, name, &std::pair<Policy, std::string_view>::second);
+  if (found == std::end(kPolicyNames)) return std::nullopt;
+  return found->first;
+}
+
+double RebalancePlan::balancedness_before() const { return MeanBalancedness(Balances(layers, &LayerReport::before)); }
+double RebalancePlan::balancedness_after() const { return MeanBalancedness(Balances(layers, &LayerReport::after)); }
+double RebalancePlan::worst_balancedness_after() const {
+  return WorstBalancedness(Balances(layers, &LayerReport::after));
+}
+double RebalancePlan::step_time_before() const { return StepTime(Balances(layers, &LayerReport::before)); }
+double RebalancePlan::step_time_after() const { return StepTime(Balances(layers, &LayerReport::after)); }
+
+double RebalancePlan::lower_bound_step_time() const {
+  std::vector<LayerBalance> bounds = Balances(layers, &LayerReport::after);
+  for (std::size_t i = 0; i < bounds.size(); ++i) bounds[i].max = layers[i].lower_bound;
+  return StepTime(bounds);
+}
+
+int RebalancePlan::fetches() const {
+  int sum = 0;
+  for (const LayerReport& layer : layers) sum += layer.fetches;
+  return sum;
+}
+
+int RebalancePlan::twins() const {
+  int sum = 0;
+  for (const LayerReport& layer : layers) sum += layer.twins;
+  return sum;
+}
+
+absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, const RebalanceOptions& options,
+                                            const ParallelFor& parallel) {
+  EPLB_RETURN_IF_ERROR(CheckProblem(problem, options));
+  const Topology& topology = *problem.topology;
+  const Policy policy = ResolvePolicy(options.policy, topology);
+  EPLB_ASSIGN_OR_RETURN(const LoadMatrix loads, SampleMean(problem.samples));
+  EPLB_ASSIGN_OR_RETURN(Placement placement, PlaceByReference(loads, topology, policy, parallel));
+  std::optional<Placement> contiguous;
+  if (problem.current == nullptr) {
+    EPLB_ASSIGN_OR_RETURN(contiguous, ContiguousPlacement(loads.num_layers(), loads.num_experts(), topology));
+  }
+  const bool has_current = problem.current != nullptr;
+  std::vector<LayerReport> layers =
+      ReportLayers(has_current ? *problem.current : *contiguous, has_current, placement, loads, topology, parallel);
+  return RebalancePlan{
+      .placement = std::move(placement), .policy = policy, .layers = std::move(layers), .transfers = {}};
+}
+
+}  // namespace eplb

@@ -1,0 +1,101 @@
+#ifndef EPLB_SERVER_BALANCER_BALANCER_H_
+#define EPLB_SERVER_BALANCER_BALANCER_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/balancer/balance_metrics.h"
+#include "server/base/parallel_for.h"
+#include "server/model/constraints.h"
+#include "server/model/load_matrix.h"
+#include "server/model/placement.h"
+#include "server/model/topology.h"
+#include "server/model/transfer.h"
+
+namespace eplb {
+
+// How a layout is computed.
+enum class Policy {
+  kAuto,          // the best that there is: see PlanRebalance
+  kHierarchical,  // published algorithm: groups to nodes, replicas within nodes, replicas to GPUs
+  kGlobal,        // published algorithm regardless of groups and nodes
+  kOptimized,     // joint choice of replica counts and places
+};
+
+// "auto", "hierarchical", "global", "optimized".
+std::string_view PolicyName(Policy policy);
+std::optional<Policy> PolicyFromName(std::string_view name);
+
+// Most weights that may be fetched on the way from the current placement; an unset budget is no limit, all unset asks
+// for a full re-plan.
+struct MoveBudget {
+  std::optional<int> per_layer;       // fetches in each layer
+  std::optional<int> total;           // fetches over all layers, which compete for them by gain
+  std::optional<std::int64_t> bytes;  // total, at RebalanceOptions::bytes_per_expert each
+
+  bool unlimited() const { return !per_layer && !total && !bytes; }
+};
+
+// What is to be placed. Nothing is owned; everything must outlive the call.
+struct RebalanceProblem {
+  const Topology* topology = nullptr;        // required
+  std::span<const LoadSample> samples = {};  // 1..kMaxSamples of equal shape
+  const Placement* current = nullptr;        // the placement in force; null when there is none
+  PlacementConstraints constraints = {};
+};
+
+struct RebalanceOptions {
+  Policy policy = Policy::kAuto;
+  std::int64_t work_limit = 0;        // evaluated moves per layer; 0: the policy's default
+  MoveBudget budget = {};             // needs a current placement
+  std::int64_t bytes_per_expert = 0;  // weights of one expert in one layer; needed for a budget in bytes
+};
+
+// Why a layer's slots are as they were.
+enum class NoChangeReason {
+  kChanged,          // they are not as they were, or there was no current placement
+  kAlreadyBest,      // no placement that the policy found is better
+  kBudgetExhausted,  // a better one was found, but the moves went to layers that gain more
+};
+
+// One layer of a plan. Balances are under the weighted mean of the samples.
+struct LayerReport {
+  LayerBalance before;     // with the current placement, or the contiguous layout where there is none
+  LayerBalance after;      // with the planned one
+  double lower_bound = 0;  // proven: no placement has a lower after.max
+  int fetches = 0;         // from the current placement; 0 where there is none
+  int twins = 0;           // in the planned placement
+  NoChangeReason reason = NoChangeReason::kChanged;
+};
+
+struct RebalancePlan {
+  Placement placement;
+  Policy policy;                    // the one that was used, never kAuto
+  std::vector<LayerReport> layers;  // [layers]
+  std::vector<Transfer> transfers;  // from the current placement, in order; empty where there is none
+
+  // Sums over the layers.
+  double balancedness_before() const;
+  double balancedness_after() const;
+  double worst_balancedness_after() const;
+  double step_time_before() const;
+  double step_time_after() const;
+  double lower_bound_step_time() const;  // sum of the lower bounds / sum of the means
+  int fetches() const;
+  int twins() const;
+};
+
+// Plans a placement: a pure function of its arguments, the same bytes for the same input whatever the width of
+// `parallel`. kAuto is the policy that the published algorithm would choose, hierarchical iff nodes divide groups.
+// INVALID_ARGUMENT names the field (topology, samples, current, constraints, options) that breaks a rule, each rule at
+// once; FAILED_PRECONDITION when the usable slots cannot hold all experts.
+absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, const RebalanceOptions& options,
+                                            const ParallelFor& parallel);
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_BALANCER_BALANCER_H_
