@@ -33,9 +33,9 @@ std::optional<Policy> PolicyFromName(std::string_view name);
 // Most weights that may be fetched on the way from the current placement; an unset budget is no limit, all unset asks
 // for a full re-plan.
 struct MoveBudget {
-  std::optional<int> per_layer;       // fetches in each layer
-  std::optional<int> total;           // fetches over all layers, which compete for them by gain
-  std::optional<std::int64_t> bytes;  // total, at RebalanceOptions::bytes_per_expert each
+  std::optional<int> per_layer = {};       // fetches in each layer
+  std::optional<int> total = {};           // fetches over all layers, which compete for them by gain
+  std::optional<std::int64_t> bytes = {};  // total, at RebalanceOptions::bytes_per_expert each
 
   bool unlimited() const { return !per_layer && !total && !bytes; }
 };
