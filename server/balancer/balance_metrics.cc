@@ -15,7 +15,7 @@ void DistinctExperts(std::span<const std::int32_t> slots, const Topology& topolo
   experts.assign(first, first + topology.slots_on(gpu));
   std::erase(experts, kEmptySlot);
   std::ranges::sort(experts);
-  experts.erase(std::ranges::unique(experts).begin(), experts.end());
+  experts.erase(std::unique(experts.begin(), experts.end()), experts.end());
 }
 
 }  // namespace
