@@ -38,6 +38,7 @@ struct MoveBudget {
   std::optional<std::int64_t> bytes = {};  // total, at RebalanceOptions::bytes_per_expert each
 
   bool unlimited() const { return !per_layer && !total && !bytes; }
+  bool operator==(const MoveBudget&) const = default;
 };
 
 // What is to be placed. Nothing is owned; everything must outlive the call.
