@@ -16,6 +16,9 @@
     if (!eplb_status.ok()) return eplb_status; \
   } while (false)
 
+// The arguments are declarations and expressions, not values: parentheses would change them.
+// NOLINTBEGIN(bugprone-macro-parentheses)
+
 // EPLB_ASSIGN_OR_RETURN(auto value, Function()): moves the value out of an absl::StatusOr, or returns its status.
 #define EPLB_ASSIGN_OR_RETURN(declaration, expression) \
   EPLB_ASSIGN_OR_RETURN_INNER(EPLB_STATUS_CONCAT(eplb_status_or_, __LINE__), declaration, expression)
@@ -23,5 +26,7 @@
   auto temporary = (expression);                                        \
   if (!temporary.ok()) return std::move(temporary).status();            \
   declaration = std::move(temporary).value()
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif  // EPLB_SERVER_BASE_STATUS_MACROS_H_

@@ -114,7 +114,7 @@ absl::StatusOr<Topology> Topology::Create(TopologyOptions options) {
   topology.num_nodes_ = options.num_nodes;
   topology.num_groups_ = options.num_groups;
   const std::vector<int> blocks = ConsecutiveBlocks(options.num_gpus, options.num_nodes);
-  topology.node_of_gpu_ = options.node_of_gpu.empty() ? blocks : std::move(options.node_of_gpu);
+  topology.node_of_gpu_ = options.node_of_gpu.empty() ? blocks : options.node_of_gpu;
   topology.has_block_nodes_ = options.num_gpus % options.num_nodes == 0 && topology.node_of_gpu_ == blocks;
   topology.speed_ = options.gpu_speed.empty() ? std::vector<double>(num_gpus, 1.0) : std::move(options.gpu_speed);
   topology.excluded_.assign(num_gpus, false);
