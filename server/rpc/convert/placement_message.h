@@ -1,0 +1,46 @@
+#ifndef EPLB_SERVER_RPC_CONVERT_PLACEMENT_MESSAGE_H_
+#define EPLB_SERVER_RPC_CONVERT_PLACEMENT_MESSAGE_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "eplb/v1/placement.pb.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "server/base/field_errors.h"
+#include "server/model/placement.h"
+
+namespace eplb {
+
+using LayerPlacementMessages = google::protobuf::RepeatedPtrField<v1::LayerPlacement>;
+
+// Shape that a placement in a message must have.
+struct PlacementShape {
+  std::span<const int> model_layers;  // absolute index of each layer, in order
+  int num_experts = 0;
+  int num_slots = 0;
+};
+
+// Experts that a placement speaks of, where nothing else tells: one more than the highest in its first layer; 0 where
+// there is none.
+int NumExpertsIn(const LayerPlacementMessages& layers);
+
+// The placement that a message states; expert_count, shares and the inverse map are ignored. Adds what is wrong to
+// `errors`, under `field` ("current" gives "current[2].physical_to_logical[7]"), and is nullopt then.
+std::optional<Placement> ReadPlacement(const LayerPlacementMessages& layers, const PlacementShape& shape,
+                                       std::string_view field, FieldErrors& errors);
+
+// What to state of a layer besides its slots.
+struct LayerPlacementDetail {
+  bool expert_count = true;
+  int max_routing_entries = 0;  // most entries of each expert in the inverse map; 0: leave it out
+};
+
+// States one layer. Of an expert with more replicas than max_routing_entries the inverse map has the first ones.
+void WriteLayerPlacement(std::span<const std::int32_t> slots, int num_experts, int model_layer,
+                         const LayerPlacementDetail& detail, v1::LayerPlacement& message);
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_RPC_CONVERT_PLACEMENT_MESSAGE_H_

@@ -1,0 +1,134 @@
+#include "server/rpc/convert/rebalance_response.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/balancer/balance_metrics.h"
+#include "server/base/check.h"
+#include "server/model/contiguous_placement.h"
+#include "server/rpc/convert/duration_message.h"
+#include "server/rpc/convert/placement_message.h"
+
+namespace eplb {
+namespace {
+
+// Relative distance from a proven bound; 0 without load.
+double GapRatio(double value, double bound) { return bound > 0 ? std::max(0.0, value / bound - 1.0) : 0.0; }
+
+v1::UnchangedReason LayerReason(const LayerReport& layer) {
+  switch (layer.reason) {
+    case NoChangeReason::kChanged:
+      return v1::UNCHANGED_REASON_UNSPECIFIED;
+    case NoChangeReason::kBudgetExhausted:
+      return v1::UNCHANGED_REASON_BUDGET;
+    case NoChangeReason::kAlreadyBest:
+      break;
+  }
+  if (layer.after.max == 0) return v1::UNCHANGED_REASON_NO_LOAD;
+  return layer.after.max <= layer.lower_bound ? v1::UNCHANGED_REASON_OPTIMAL : v1::UNCHANGED_REASON_NO_BETTER_PLACEMENT;
+}
+
+// What held back the plan as a whole: unspecified where any layer changed, else the reason that most could be done
+// about.
+v1::UnchangedReason PlanReason(const RebalancePlan& plan) {
+  const auto any = [&](v1::UnchangedReason reason) {
+    return std::ranges::any_of(plan.layers, [&](const LayerReport& layer) { return LayerReason(layer) == reason; });
+  };
+  for (const v1::UnchangedReason reason : {v1::UNCHANGED_REASON_UNSPECIFIED, v1::UNCHANGED_REASON_BUDGET,
+                                           v1::UNCHANGED_REASON_NO_BETTER_PLACEMENT, v1::UNCHANGED_REASON_OPTIMAL}) {
+    if (any(reason)) return reason;
+  }
+  return v1::UNCHANGED_REASON_NO_LOAD;
+}
+
+void WriteLayerBalance(const LayerReport& layer, int model_layer, v1::LayerBalance& message) {
+  message.set_model_layer(model_layer);
+  message.set_balancedness_before(layer.before.balancedness());
+  message.set_balancedness_after(layer.after.balancedness());
+  message.set_max_gpu_load_before(layer.before.max);
+  message.set_max_gpu_load_after(layer.after.max);
+  message.set_mean_gpu_load_before(layer.before.mean);
+  message.set_mean_gpu_load_after(layer.after.mean);
+  message.set_lower_bound_gpu_load(layer.lower_bound);
+  message.set_gap_ratio(GapRatio(layer.after.max, layer.lower_bound));
+  message.set_fetches(layer.fetches);
+  message.set_twins_after(layer.twins);
+  message.set_unchanged_reason(LayerReason(layer));
+}
+
+double WorstBefore(const RebalancePlan& plan) {
+  double worst = 1.0;
+  for (const LayerReport& layer : plan.layers) worst = std::min(worst, layer.before.balancedness());
+  return worst;
+}
+
+std::int64_t CountAllTwins(const Placement& placement, const Topology& topology) {
+  std::int64_t twins = 0;
+  for (int layer = 0; layer < placement.num_layers(); ++layer) twins += CountTwins(placement.layer(layer), topology);
+  return twins;
+}
+
+std::int64_t TwinsBefore(const RebalanceInput& input, const RebalancePlan& plan) {
+  if (input.current) return CountAllTwins(*input.current, input.topology);
+  const absl::StatusOr<Placement> contiguous =
+      ContiguousPlacement(plan.placement.num_layers(), plan.placement.num_experts(), input.topology);
+  EPLB_CHECK(contiguous.ok());
+  return CountAllTwins(*contiguous, input.topology);
+}
+
+bool IsInterNode(const Transfer& transfer, const Topology& topology) {
+  if (transfer.source_slot < 0) return true;
+  return topology.node_of_gpu(topology.gpu_of_slot(transfer.source_slot)) !=
+         topology.node_of_gpu(topology.gpu_of_slot(transfer.target_slot));
+}
+
+void WriteSummary(const RebalanceInput& input, const RebalancePlan& plan, v1::PlanSummary& summary) {
+  summary.set_balancedness_before(plan.balancedness_before());
+  summary.set_balancedness_after(plan.balancedness_after());
+  summary.set_worst_balancedness_before(WorstBefore(plan));
+  summary.set_worst_balancedness_after(plan.worst_balancedness_after());
+  summary.set_step_time_before(plan.step_time_before());
+  summary.set_step_time_after(plan.step_time_after());
+  summary.set_lower_bound_step_time(plan.lower_bound_step_time());
+  summary.set_gap_ratio(GapRatio(plan.step_time_after(), plan.lower_bound_step_time()));
+  summary.set_twins_before(TwinsBefore(input, plan));
+  summary.set_twins_after(plan.twins());
+  summary.set_fetches(plan.fetches());
+  summary.set_inter_node_fetches(std::ranges::count_if(
+      plan.transfers, [&](const Transfer& transfer) { return IsInterNode(transfer, input.topology); }));
+  summary.set_fetched_bytes(std::int64_t{plan.fetches()} * input.options.bytes_per_expert);
+  summary.set_steps(plan.transfers.empty() ? 0 : plan.transfers.back().step + 1);
+  if (input.current) summary.set_unchanged_reason(PlanReason(plan));
+}
+
+void WriteTransfer(const Transfer& transfer, const std::vector<int>& model_layers, v1::Transfer& message) {
+  message.set_model_layer(model_layers[static_cast<std::size_t>(transfer.layer)]);
+  message.set_expert(transfer.expert);
+  message.set_source_slot(transfer.source_slot);
+  message.set_target_slot(transfer.target_slot);
+  message.set_step(transfer.step);
+}
+
+}  // namespace
+
+void WriteRebalanceResponse(const RebalanceInput& input, const RebalancePlan& plan, absl::Duration compute_duration,
+                            v1::RebalanceResponse& response) {
+  const LayerPlacementDetail detail{.expert_count = true, .max_routing_entries = input.max_routing_entries};
+  for (std::size_t i = 0; i < input.model_layers.size(); ++i) {
+    const int layer = static_cast<int>(i);
+    WriteLayerPlacement(plan.placement.layer(layer), plan.placement.num_experts(), input.model_layers[i], detail,
+                        *response.add_layers());
+    WriteLayerBalance(plan.layers[i], input.model_layers[i], *response.add_balance());
+  }
+  for (const Transfer& transfer : plan.transfers) {
+    WriteTransfer(transfer, input.model_layers, *response.add_transfers());
+  }
+  WriteSummary(input, plan, *response.mutable_summary());
+  response.set_policy(PolicyMessage(plan.policy));
+  WriteDuration(compute_duration, *response.mutable_compute_duration());
+}
+
+}  // namespace eplb

@@ -1,0 +1,47 @@
+#ifndef EPLB_SERVER_RPC_EPLB_SERVICE_H_
+#define EPLB_SERVER_RPC_EPLB_SERVICE_H_
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+#include "eplb/v1/eplb_service.grpc.pb.h"
+#include "server/rpc/rebalance_handler.h"
+#include "server/rpc/service_parts.h"
+
+namespace eplb {
+
+// All methods take and give raw bytes; see raw_message.h.
+using RawEplbService = v1::EplbService::WithRawCallbackMethod_Rebalance<
+    v1::EplbService::WithRawCallbackMethod_StreamTelemetry<v1::EplbService::WithRawCallbackMethod_WatchPlacements<
+        v1::EplbService::WithRawCallbackMethod_ReportPlacementStatus<
+            v1::EplbService::WithRawCallbackMethod_GetPlacement<v1::EplbService::WithRawCallbackMethod_ListDeployments<
+                v1::EplbService::WithRawCallbackMethod_UpdateDeployment<v1::EplbService::Service>>>>>>>;
+
+// eplb.v1.EplbService on gRPC's callback API: each method hands its call to the handler of that name. Thread-safe.
+class EplbService final : public RawEplbService {
+ public:
+  explicit EplbService(const EplbServiceParts& parts) : rebalance_(parts) {}
+
+  grpc::ServerUnaryReactor* Rebalance(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                      grpc::ByteBuffer* response) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StreamTelemetry(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchPlacements(grpc::CallbackServerContext* context,
+                                                              const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* ReportPlacementStatus(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                                  grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* GetPlacement(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                         grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ListDeployments(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                            grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* UpdateDeployment(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) override;
+
+ private:
+  RebalanceHandler rebalance_;
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_RPC_EPLB_SERVICE_H_

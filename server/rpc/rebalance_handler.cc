@@ -1,0 +1,99 @@
+#include "server/rpc/rebalance_handler.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "eplb/v1/rebalance.pb.h"
+#include "server/balancer/balancer.h"
+#include "server/base/check.h"
+#include "server/base/status_macros.h"
+#include "server/rpc/convert/rebalance_request.h"
+#include "server/rpc/convert/rebalance_response.h"
+#include "server/rpc/raw_message.h"
+#include "server/rpc/request_head.h"
+#include "server/rpc/status_details.h"
+
+namespace eplb {
+namespace {
+
+constexpr std::size_t kMaxRequestIdBytes = 128;  // a longer one is refused with the rest of the request
+
+RebalanceOutcome OutcomeOf(const RebalancePlan& plan, absl::Duration compute, absl::Duration queue) {
+  return {.policy = PolicyName(plan.policy),
+          .compute_duration = compute,
+          .queue_duration = queue,
+          .balancedness_before = plan.balancedness_before(),
+          .balancedness_after = plan.balancedness_after(),
+          .step_time_before = plan.step_time_before(),
+          .step_time_after = plan.step_time_after(),
+          .fetches = plan.fetches()};
+}
+
+}  // namespace
+
+RebalanceHandler::RebalanceHandler(const EplbServiceParts& parts)
+    : parts_(parts), cache_({.retention = parts.request_id_retention}, *parts.clock) {
+  EPLB_CHECK(parts.pool != nullptr && parts.parallel != nullptr);
+}
+
+void RebalanceHandler::Start(const std::shared_ptr<UnaryCall>& call, const grpc::ByteBuffer& request) {
+  if (call->finished()) return call->Finish(GivenUpStatus(call->deadline()));
+  const absl::StatusOr<RebalanceHead> head = ReadRebalanceHead(request);
+  if (!head.ok()) return call->Finish(head.status());
+  const bool has_id = head->request_id.size() <= kMaxRequestIdBytes;
+  const absl::StatusOr<std::shared_ptr<SharedAnswer>> shared =
+      cache_.Join(has_id ? head->request_id : "", request, call);
+  if (!shared.ok()) return call->Finish(shared.status());
+  if (*shared == nullptr) {
+    if (parts_.rebalance_observer != nullptr) parts_.rebalance_observer->OnDeduplicated();
+  } else if (!TryEnqueue(*shared, request)) {
+    Refuse(*shared);
+  }
+}
+
+bool RebalanceHandler::TryEnqueue(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& request) {
+  const std::size_t bytes = request.Length();
+  const std::size_t queued = queued_bytes_.fetch_add(bytes) + bytes;
+  const bool accepted = queued <= parts_.max_queued_bytes &&
+                        parts_.pool->TrySubmit([this, shared, request, enqueued = parts_.clock->Monotonic()] {
+                          Run(shared, request, enqueued);
+                          queued_bytes_ -= request.Length();
+                        });
+  if (!accepted) queued_bytes_ -= bytes;
+  return accepted;
+}
+
+void RebalanceHandler::Refuse(const std::shared_ptr<SharedAnswer>& shared) {
+  if (parts_.rebalance_observer != nullptr) parts_.rebalance_observer->OnShed();
+  const absl::Status status = absl::ResourceExhaustedError(
+      absl::StrCat("planning is overloaded: ", parts_.pool->queue_depth(), " requests wait; try again"));
+  cache_.Complete(shared, WithReason(status, "PLANNING_QUEUE_FULL"));
+}
+
+void RebalanceHandler::Run(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& request,
+                           absl::Duration enqueued) {
+  if (cache_.AbandonIfUnwanted(shared)) return;
+  cache_.Complete(shared, Plan(request, parts_.clock->Monotonic() - enqueued));
+}
+
+absl::StatusOr<grpc::ByteBuffer> RebalanceHandler::Plan(const grpc::ByteBuffer& request,
+                                                        absl::Duration queue_duration) const {
+  ThreadArena arena;
+  auto& message = arena.Create<v1::RebalanceRequest>();
+  EPLB_RETURN_IF_ERROR(ParseMessage(request, message));
+  if (message.samples().empty()) {
+    return absl::UnimplementedError("Rebalance without samples: this server does not plan live deployments yet");
+  }
+  EPLB_ASSIGN_OR_RETURN(const RebalanceInput input, ReadRebalanceRequest(message, parts_.plan_defaults, parts_.limits));
+  const absl::Duration start = parts_.clock->Monotonic();
+  EPLB_ASSIGN_OR_RETURN(const RebalancePlan plan, PlanRebalance(input.problem(), input.options, *parts_.parallel));
+  const absl::Duration compute = parts_.clock->Monotonic() - start;
+  auto& response = arena.Create<v1::RebalanceResponse>();
+  WriteRebalanceResponse(input, plan, compute, response);
+  if (parts_.rebalance_observer != nullptr) {
+    parts_.rebalance_observer->OnPlanned(OutcomeOf(plan, compute, queue_duration));
+  }
+  return SerializeMessage(response);
+}
+
+}  // namespace eplb

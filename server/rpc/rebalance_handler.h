@@ -1,0 +1,40 @@
+#ifndef EPLB_SERVER_RPC_REBALANCE_HANDLER_H_
+#define EPLB_SERVER_RPC_REBALANCE_HANDLER_H_
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include <atomic>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/rpc/request_cache.h"
+#include "server/rpc/service_parts.h"
+#include "server/rpc/unary_call.h"
+
+namespace eplb {
+
+// Answers Rebalance: reads the head of a request where it arrives, and leaves the rest to the planning pool.
+// Thread-safe.
+class RebalanceHandler {
+ public:
+  explicit RebalanceHandler(const EplbServiceParts& parts);
+
+  // Answers `call`, now or later. RESOURCE_EXHAUSTED where too many requests, or bytes of them, wait already.
+  void Start(const std::shared_ptr<UnaryCall>& call, const grpc::ByteBuffer& request);
+
+ private:
+  bool TryEnqueue(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& request);
+  void Run(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& request, absl::Duration enqueued);
+  absl::StatusOr<grpc::ByteBuffer> Plan(const grpc::ByteBuffer& request, absl::Duration queue_duration) const;
+  void Refuse(const std::shared_ptr<SharedAnswer>& shared);
+
+  const EplbServiceParts parts_;
+  RequestCache cache_;
+  std::atomic<std::size_t> queued_bytes_{0};
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_RPC_REBALANCE_HANDLER_H_

@@ -1,0 +1,101 @@
+#include "server/rpc/request_cache.h"
+
+#include <utility>
+
+#include "absl/hash/hash.h"
+#include "server/base/field_errors.h"
+#include "server/rpc/raw_message.h"
+#include "server/rpc/status_details.h"
+
+namespace eplb {
+
+RequestFingerprint FingerprintOf(const grpc::ByteBuffer& request) {
+  return {.hash = absl::HashOf(CopyBytes(request)), .bytes = request.Length()};
+}
+
+absl::StatusOr<std::shared_ptr<SharedAnswer>> RequestCache::Join(std::string_view request_id,
+                                                                 const grpc::ByteBuffer& request,
+                                                                 std::shared_ptr<UnaryCall> call) {
+  auto shared = std::make_shared<SharedAnswer>();
+  shared->waiting.push_back(call);
+  if (request_id.empty() || options_.retention <= absl::ZeroDuration()) return shared;
+  shared->request_id = request_id;
+  shared->fingerprint = FingerprintOf(request);
+  std::shared_ptr<SharedAnswer> earlier;
+  {
+    MutexLock lock(mutex_);
+    Evict();
+    const auto found = answers_.find(shared->request_id);
+    if (found == answers_.end()) {
+      if (answers_.size() >= options_.max_entries) shared->request_id.clear();
+      if (!shared->request_id.empty()) answers_.emplace(shared->request_id, shared);
+      return shared;
+    }
+    earlier = found->second;
+    if (earlier->fingerprint != shared->fingerprint) {
+      return WithReason(FieldErrorStatus("request_id", request_id, "was used for a different request before"),
+                        "REQUEST_ID_REUSED");
+    }
+    if (!earlier->done) {
+      earlier->waiting.push_back(std::move(call));
+      return std::shared_ptr<SharedAnswer>();
+    }
+  }
+  call->Finish(earlier->answer);  // no longer changes
+  return std::shared_ptr<SharedAnswer>();
+}
+
+void RequestCache::Complete(const std::shared_ptr<SharedAnswer>& shared,
+                            const absl::StatusOr<grpc::ByteBuffer>& answer) {
+  std::vector<std::shared_ptr<UnaryCall>> waiting;
+  {
+    MutexLock lock(mutex_);
+    waiting.swap(shared->waiting);
+    if (!shared->request_id.empty()) {
+      if (answer.ok()) {
+        Keep(shared, *answer);
+      } else {
+        answers_.erase(shared->request_id);
+      }
+    }
+  }
+  for (const std::shared_ptr<UnaryCall>& call : waiting) call->Finish(answer);
+}
+
+bool RequestCache::AbandonIfUnwanted(const std::shared_ptr<SharedAnswer>& shared) {
+  std::vector<std::shared_ptr<UnaryCall>> waiting;
+  {
+    MutexLock lock(mutex_);
+    for (const std::shared_ptr<UnaryCall>& call : shared->waiting) {
+      if (!call->finished()) return false;
+    }
+    waiting.swap(shared->waiting);
+    if (!shared->request_id.empty()) answers_.erase(shared->request_id);
+  }
+  for (const std::shared_ptr<UnaryCall>& call : waiting) call->Finish(GivenUpStatus(call->deadline()));
+  return true;
+}
+
+void RequestCache::Keep(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& answer) {
+  shared->answer = answer;
+  shared->done = true;
+  shared->expiry = clock_.Monotonic() + options_.retention;
+  answer_bytes_ += answer.Length();
+  done_.push_back(shared);
+  Evict();
+}
+
+void RequestCache::Evict() {
+  const absl::Duration now = clock_.Monotonic();
+  const auto is_over = [&] {
+    return done_.front()->expiry <= now || answer_bytes_ > options_.max_answer_bytes ||
+           answers_.size() >= options_.max_entries;
+  };
+  while (!done_.empty() && is_over()) {
+    answer_bytes_ -= done_.front()->answer.Length();
+    answers_.erase(done_.front()->request_id);
+    done_.pop_front();
+  }
+}
+
+}  // namespace eplb
