@@ -24,7 +24,7 @@ int NumSlots(const v1::Topology& message, const RequestLimits& limits) {
 }
 
 void CheckEvenSlots(FieldErrors& errors, const v1::Topology& message) {
-  if (!message.slots_per_gpu().empty() || message.num_gpus() < 1) return;
+  if (!message.slots_per_gpu().empty()) return;
   if (message.num_slots() % message.num_gpus() == 0) return;
   errors.Add("num_slots", absl::StrCat(message.num_slots()),
              absl::StrCat("must be a multiple of num_gpus = ", message.num_gpus(), " without slots_per_gpu"));
@@ -47,7 +47,7 @@ std::optional<TopologyOptions> ReadTopology(const v1::Topology& message, std::st
   CheckRange(own, "num_gpus", options.num_gpus, 1, limits.max_gpus);
   CheckRange(own, "num_slots", options.num_slots, 1, limits.max_slots);
   CheckRange(own, "num_groups", options.num_groups, 1, limits.max_experts);
-  CheckEvenSlots(own, message);
+  if (own.empty()) CheckEvenSlots(own, message);
   if (own.empty()) own.Merge("", Topology::Create(options).status());
   errors.Merge(field, own.ToStatus());
   if (!own.empty()) return std::nullopt;
