@@ -1,0 +1,61 @@
+#include "client/eplbctl/load_flags.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/eplbctl/flag_checks.h"
+#include "client/files/file_io.h"
+#include "client/files/load_file.h"
+#include "client/files/whole_tokens.h"
+#include "server/base/status_macros.h"
+
+namespace eplb {
+namespace {
+
+std::string Describe(const std::string& path, const LoadSeriesShape& shape, bool one_window, std::int64_t window) {
+  const std::string windows = one_window           ? absl::StrCat("window ", window)
+                              : shape.windows == 1 ? "1 window"
+                                                   : absl::StrCat("sum of ", shape.windows, " windows");
+  return absl::StrCat(path, ": ", shape.layers, " layers x ", shape.experts, " experts, ", windows);
+}
+
+}  // namespace
+
+void LoadFlags::AddTo(CLI::App& app) {
+  app.add_option("--loads", path_, "Loads: CSV (window,layer,e0,e1,...) or NumPy array; - is the standard input")
+      ->required()
+      ->type_name("FILE")
+      ->group("Loads");
+  window_option_ = app.add_option("--window", window_, "Take only this window; without it windows are summed")
+                       ->type_name("K")
+                       ->group("Loads");
+  app.add_option("--first-layer", first_layer_, "Model layer of the first row, for NumPy arrays")
+      ->type_name("N")
+      ->check(InRange(0, static_cast<int>(kMaxModelLayer)))
+      ->group("Loads");
+}
+
+absl::StatusOr<LoadSeries> ReadSeries(const std::string& path, int first_layer) {
+  EPLB_ASSIGN_OR_RETURN(LoadFile file, ReadLoadFile(path));
+  if (!file.names_layers) return std::move(file.series).NumberedFrom(first_layer);
+  if (first_layer == 0) return std::move(file.series);
+  return absl::InvalidArgumentError(absl::StrCat("--first-layer: ", path, " names its layers itself"));
+}
+
+absl::StatusOr<LoadSelection> LoadFlags::Read() const {
+  EPLB_ASSIGN_OR_RETURN(const LoadSeries series, ReadSeries(path_, first_layer_));
+  const bool one_window = window_option_->count() > 0;
+  std::int64_t window = 0;
+  if (one_window) {
+    absl::StatusOr<std::int64_t> found = series.FindWindow(window_);
+    if (!found.ok()) return AtPath("--window", found.status());
+    window = *found;
+  }
+  absl::StatusOr<LoadMatrix> loads = one_window ? series.Window(window) : series.Sum();
+  if (!loads.ok()) return AtPath(path_, loads.status());
+  return LoadSelection{.loads = WholeTokens(*loads),
+                       .model_layers = series.model_layers(),
+                       .description = Describe(path_, series.shape(), one_window, window_)};
+}
+
+}  // namespace eplb

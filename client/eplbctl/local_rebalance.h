@@ -1,0 +1,15 @@
+#ifndef EPLB_CLIENT_EPLBCTL_LOCAL_REBALANCE_H_
+#define EPLB_CLIENT_EPLBCTL_LOCAL_REBALANCE_H_
+
+#include "absl/status/statusor.h"
+#include "client/eplbctl/rebalance_result.h"
+
+namespace eplb {
+
+// Plans in this process, on `threads` threads (0: one per core), with the code that the server runs. Errors are those
+// of PlanRebalance.
+absl::StatusOr<RebalanceResult> RebalanceLocally(const RebalanceTask& task, int threads);
+
+}  // namespace eplb
+
+#endif  // EPLB_CLIENT_EPLBCTL_LOCAL_REBALANCE_H_

@@ -1,0 +1,66 @@
+#include "client/eplbctl/plan_flags.h"
+
+#include <limits>
+
+#include "client/eplbctl/flag_checks.h"
+#include "server/model/limits.h"
+
+namespace eplb {
+namespace {
+
+constexpr int kMaxMoves = std::numeric_limits<int>::max();
+constexpr std::int64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
+
+void PlanFlags::AddTo(CLI::App& app) {
+  app.add_option("--policy", policy_, "How to plan")
+      ->check(CLI::IsMember({"auto", "hierarchical", "global", "optimized"}).description(""))
+      ->type_name("auto|hierarchical|global|optimized")
+      ->capture_default_str()
+      ->group("Plan");
+  app.add_option("--work-limit", work_limit_, "Most moves evaluated in each layer, 0 for the policy's own limit")
+      ->type_name("N")
+      ->check(InRange(std::int64_t{0}, kMaxBytes))
+      ->group("Plan");
+  app.add_flag("--honour-groups", honour_groups_, "Keep the experts of a group on one node (policy optimized)")
+      ->group("Plan");
+  app.add_option("--moves-per-layer", moves_per_layer_, "Most experts that GPUs fetch in each layer (needs --current)")
+      ->type_name("N")
+      ->check(InRange(0, kMaxMoves))
+      ->group("Plan");
+  app.add_option("--moves-total", moves_total_, "Most experts that GPUs fetch over all layers (needs --current)")
+      ->type_name("N")
+      ->check(InRange(0, kMaxMoves))
+      ->group("Plan");
+  app.add_option("--move-bytes", move_bytes_, "Most bytes that GPUs fetch (needs --current and --bytes-per-expert)")
+      ->type_name("N")
+      ->check(InRange(std::int64_t{0}, kMaxBytes))
+      ->group("Plan");
+  app.add_option("--bytes-per-expert", bytes_per_expert_, "Weights of one expert in one layer")
+      ->type_name("N")
+      ->check(InRange(std::int64_t{1}, kMaxBytes))
+      ->group("Plan");
+  app.add_option("--min-replicas", min_replicas_, "Least replicas of every expert [1]")
+      ->type_name("N")
+      ->check(InRange(1, kMaxSlots))
+      ->group("Plan");
+  app.add_option("--min-nodes", min_nodes_, "Least nodes that hold every expert; 2 survives the loss of a node [1]")
+      ->type_name("N")
+      ->check(InRange(1, kMaxGpus))
+      ->group("Plan");
+}
+
+RebalanceOptions PlanFlags::Options() const {
+  return RebalanceOptions{.policy = *PolicyFromName(policy_),
+                          .work_limit = work_limit_,
+                          .budget = {.per_layer = moves_per_layer_, .total = moves_total_, .bytes = move_bytes_},
+                          .bytes_per_expert = bytes_per_expert_};
+}
+
+PlacementConstraints PlanFlags::Constraints() const {
+  return PlacementConstraints{
+      .min_replicas = min_replicas_, .min_nodes_per_expert = min_nodes_, .honour_groups = honour_groups_};
+}
+
+}  // namespace eplb

@@ -1,0 +1,36 @@
+#ifndef EPLB_CLIENT_EPLBCTL_PLAN_FLAGS_H_
+#define EPLB_CLIENT_EPLBCTL_PLAN_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "server/balancer/balancer.h"
+#include "server/model/constraints.h"
+
+namespace eplb {
+
+// --policy, --work-limit, the move budgets, and the rules of a placement.
+class PlanFlags {
+ public:
+  void AddTo(CLI::App& app);
+
+  RebalanceOptions Options() const;
+  PlacementConstraints Constraints() const;
+
+ private:
+  std::string policy_ = "auto";
+  std::int64_t work_limit_ = 0;
+  std::int64_t bytes_per_expert_ = 0;
+  std::optional<int> moves_per_layer_;
+  std::optional<int> moves_total_;
+  std::optional<std::int64_t> move_bytes_;
+  int min_replicas_ = 1;
+  int min_nodes_ = 1;
+  bool honour_groups_ = false;
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_CLIENT_EPLBCTL_PLAN_FLAGS_H_

@@ -1,0 +1,92 @@
+#include "client/eplbctl/rebalance_result.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "client/eplbctl/text_table.h"
+#include "client/files/placement_export.h"
+#include "server/balancer/balance_metrics.h"
+
+namespace eplb {
+namespace {
+
+// The shortest decimal that reads back as the same number.
+std::string JsonNumber(double value) { return nlohmann::json(value).dump(); }
+
+template <typename RowOf>
+void AppendMatrix(std::string& out, const char* key, int num_rows, const RowOf& row_of) {
+  absl::StrAppend(&out, "  \"", key, "\": [\n");
+  for (int row = 0; row < num_rows; ++row) {
+    out += "    ";
+    AppendJsonRow(out, row_of(row));
+    out += row + 1 < num_rows ? ",\n" : "\n";
+  }
+  out += "  ],\n";
+}
+
+// Green where `after` is better than `before`, red where it is worse, by more than what is shown.
+Emphasis Compare(double before, double after, bool higher_is_better) {
+  constexpr double kVisible = 5e-5;
+  const double gain = higher_is_better ? after - before : before - after;
+  return gain > kVisible ? Emphasis::kGood : gain < -kVisible ? Emphasis::kBad : Emphasis::kNone;
+}
+
+std::string Percent(double ratio) { return Fixed(ratio * 100, 2) + " %"; }
+
+}  // namespace
+
+int TotalTwins(const Placement& placement, const Topology& topology) {
+  int sum = 0;
+  for (int layer = 0; layer < placement.num_layers(); ++layer) sum += CountTwins(placement.layer(layer), topology);
+  return sum;
+}
+
+int TotalFetches(const Placement& before, const Placement& after, const Topology& topology) {
+  int sum = 0;
+  for (int layer = 0; layer < after.num_layers(); ++layer) {
+    sum += CountFetches(before.layer(layer), after.layer(layer), topology);
+  }
+  return sum;
+}
+
+std::string RebalanceResultJson(const RebalanceResult& result) {
+  const Placement& placement = result.placement;
+  std::string out = absl::StrCat("{\n  \"policy\": ", nlohmann::json(result.policy).dump(), ",\n");
+  AppendMatrix(out, "physical_to_logical", placement.num_layers(), [&](int layer) { return placement.layer(layer); });
+  AppendMatrix(out, "expert_count", placement.num_layers(),
+               [&](int layer) { return CountReplicas(placement.layer(layer), placement.num_experts()); });
+  absl::StrAppend(&out, "  \"balancedness\": {\"before\": ", JsonNumber(result.balancedness_before),
+                  ", \"after\": ", JsonNumber(result.balancedness_after),
+                  ", \"worst_after\": ", JsonNumber(result.worst_after), "},\n");
+  absl::StrAppend(&out, "  \"step_time\": {\"before\": ", JsonNumber(result.step_time_before),
+                  ", \"after\": ", JsonNumber(result.step_time_after), "},\n");
+  absl::StrAppend(&out, "  \"lower_bound_step_time\": ", JsonNumber(result.lower_bound_step_time),
+                  ",\n  \"twins\": ", result.twins_after, ",\n  \"fetches\": ", result.fetches,
+                  ",\n  \"compute_ms\": ", JsonNumber(result.compute_ms), "\n}\n");
+  return out;
+}
+
+std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResult& result, const std::string& title,
+                                 const std::string& before_name, bool colour) {
+  const Topology& topology = task.topology;
+  std::string out = absl::StrCat(title, "\n", topology.num_slots(), " slots on ", topology.num_gpus(), " GPUs in ",
+                                 topology.num_nodes(), topology.num_nodes() == 1 ? " node" : " nodes", ", policy ",
+                                 result.policy, ", planned in ", Fixed(result.compute_ms, 2), " ms\n\n");
+  TextTable table({"", before_name, "after"});
+  const auto add = [&](const char* name, double before, double after, bool higher_is_better) {
+    table.AddRow({name, Fixed(before, 4), Cell(Fixed(after, 4), Compare(before, after, higher_is_better))});
+  };
+  add("balancedness, mean of layers", result.balancedness_before, result.balancedness_after, true);
+  add("balancedness, worst layer", result.worst_before, result.worst_after, true);
+  add("step time (1 is perfect)", result.step_time_before, result.step_time_after, false);
+  table.AddRow({"  proven lower bound", "", Fixed(result.lower_bound_step_time, 4)});
+  table.AddRow({"  gap to it", "", Percent(result.step_time_after / result.lower_bound_step_time - 1)});
+  table.AddRow({"twins", Grouped(result.twins_before),
+                Cell(Grouped(result.twins_after), Compare(result.twins_before, result.twins_after, false))});
+  const double all_slots = static_cast<double>(topology.num_slots()) * result.placement.num_layers();
+  table.AddRow({"fetches", "", Grouped(result.fetches)});
+  table.AddRow({"  of all slots", "", Percent(result.fetches / all_slots)});
+  return out + table.Format(colour);
+}
+
+}  // namespace eplb

@@ -1,0 +1,56 @@
+#ifndef EPLB_CLIENT_EPLBCTL_REBALANCE_RESULT_H_
+#define EPLB_CLIENT_EPLBCTL_REBALANCE_RESULT_H_
+
+#include <string>
+#include <vector>
+
+#include "server/balancer/balancer.h"
+#include "server/model/load_matrix.h"
+#include "server/model/placement.h"
+#include "server/model/topology.h"
+
+namespace eplb {
+
+// What `eplbctl rebalance` asks, whoever plans.
+struct RebalanceTask {
+  LoadMatrix loads;
+  std::vector<int> model_layers;  // [layers] absolute indices
+  Topology topology;
+  TopologyOptions topology_options;  // what topology was made from
+  Placement before;                  // the placement in force, or the contiguous layout
+  bool has_current = false;          // before is in force: plan from it
+  RebalanceOptions options;
+  PlacementConstraints constraints;
+};
+
+// The answer. Balances are defined in server/balancer/balance_metrics.h.
+struct RebalanceResult {
+  std::string policy;
+  Placement placement;
+  double balancedness_before = 1;
+  double balancedness_after = 1;
+  double worst_before = 1;
+  double worst_after = 1;
+  double step_time_before = 1;
+  double step_time_after = 1;
+  double lower_bound_step_time = 1;
+  int twins_before = 0;
+  int twins_after = 0;
+  int fetches = 0;  // from task.before
+  double compute_ms = 0;
+};
+
+// Twins and fetches over all layers, as balance_metrics.h has them for one.
+int TotalTwins(const Placement& placement, const Topology& topology);
+int TotalFetches(const Placement& before, const Placement& after, const Topology& topology);
+
+// The result as JSON, keys as documented in eplbctl rebalance --help; numbers as precise as they are.
+std::string RebalanceResultJson(const RebalanceResult& result);
+
+// The result as a table for people. `title` and `before_name` say what was planned for and from.
+std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResult& result, const std::string& title,
+                                 const std::string& before_name, bool colour);
+
+}  // namespace eplb
+
+#endif  // EPLB_CLIENT_EPLBCTL_REBALANCE_RESULT_H_
