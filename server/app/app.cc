@@ -1,0 +1,131 @@
+#include "server/app/app.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/app/options_from_config.h"
+#include "server/base/build_info.h"
+#include "server/base/check.h"
+#include "server/base/status_macros.h"
+#include "server/config/address.h"
+#include "server/config/setting_value.h"
+
+namespace eplb {
+namespace {
+
+// The configured address with the port that was bound.
+std::string BoundAddress(const std::string& configured, int port) {
+  std::optional<Address> address = ParseAddress(configured);
+  EPLB_CHECK(address.has_value());
+  address->port = port;
+  return address->ToString();
+}
+
+// Absent ports are left out.
+std::string ReadyText(const BoundAddresses& addresses) {
+  std::string text = absl::StrCat("pid=", getpid(), "\ngrpc=", addresses.grpc, "\n");
+  if (!addresses.health.empty()) absl::StrAppend(&text, "health=", addresses.health, "\n");
+  if (!addresses.metrics.empty()) absl::StrAppend(&text, "metrics=", addresses.metrics, "\n");
+  return text;
+}
+
+void WarnOfExposure(const config::v1::ServerConfig& config, Logger& logger) {
+  const std::optional<Address> address = ParseAddress(config.grpc().listen_address());
+  if (!address || address->is_loopback()) return;
+  if (config.tls().certificate_file().empty()) {
+    logger.Log(LogLevel::kWarning, "plaintext_remote", {{"listen_address", config.grpc().listen_address()}});
+  }
+  if (!config.authorization().enabled()) {
+    logger.Log(LogLevel::kWarning, "authorization_off", {{"listen_address", config.grpc().listen_address()}});
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<App>> App::Start(const Config& config, Logger& logger) {
+  std::unique_ptr<App> app(new App(config, logger));
+  EPLB_RETURN_IF_ERROR(app->StartParts());
+  return app;
+}
+
+App::App(const Config& config, Logger& logger)
+    : config_(config),
+      logger_(logger),
+      rpc_metrics_(page_.registry()),
+      rebalance_metrics_(page_.registry()),
+      team_(PlanningThreadsOf(config)),
+      pool_(PlanningThreadsOf(config), static_cast<std::size_t>(config.proto().planner().queue_capacity())) {}
+
+App::~App() = default;
+
+absl::Status App::StartParts() {
+  if (config_.proto().authorization().enabled()) {
+    return absl::UnimplementedError("authorization.enabled: this build cannot enforce it");
+  }
+  WarnOfExposure(config_.proto(), logger_);
+  EPLB_RETURN_IF_ERROR(StartMetrics());
+  EPLB_RETURN_IF_ERROR(StartRpc());
+  return AnnounceReady();
+}
+
+absl::Status App::StartMetrics() {
+  page_.AddScrapedGauge(metrics::kPoolQueueDepth, [this] { return static_cast<double>(pool_.queue_depth()); });
+  const std::string& address = config_.proto().metrics().listen_address();
+  if (address.empty()) return absl::OkStatus();
+  EPLB_ASSIGN_OR_RETURN(metrics_server_, MetricsServer::Start(address, page_));
+  addresses_.metrics = BoundAddress(address, metrics_server_->port());
+  return absl::OkStatus();
+}
+
+absl::Status App::StartRpc() {
+  const EplbServiceParts parts{
+      .pool = &pool_,
+      .parallel = &team_,
+      .rebalance_observer = &rebalance_metrics_,
+      .limits = RequestLimitsOf(config_),
+      .plan_defaults = PlanDefaultsOf(config_),
+      .request_id_retention = ToAbslDuration(config_.proto().planner().request_id_retention()),
+  };
+  const ServerOptions options = ServerOptionsOf(config_);
+  EPLB_ASSIGN_OR_RETURN(rpc_server_, RpcServer::Start(options, parts, &rpc_metrics_));
+  addresses_.grpc = BoundAddress(options.listen_address, rpc_server_->port());
+  if (rpc_server_->health_port() != 0) {
+    addresses_.health = BoundAddress(options.health_listen_address, rpc_server_->health_port());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status App::AnnounceReady() {
+  rpc_server_->SetServing(true);
+  const std::string& path = config_.proto().process().ready_file();
+  if (!path.empty()) {
+    EPLB_ASSIGN_OR_RETURN(ReadyFile ready_file, ReadyFile::Write(path, ReadyText(addresses_)));
+    ready_file_.emplace(std::move(ready_file));
+  }
+  logger_.Log(LogLevel::kInfo, "server_ready",
+              {{"grpc", addresses_.grpc},
+               {"health", addresses_.health},
+               {"metrics", addresses_.metrics},
+               {"planning_threads", team_.width()},
+               {"version", BuildVersion()},
+               {"revision", BuildRevision()},
+               {"pid", getpid()}});
+  return absl::OkStatus();
+}
+
+void App::Drain() {
+  ready_file_.reset();
+  rpc_server_->StartDraining();
+  const absl::Duration delay = ToAbslDuration(config_.proto().drain().delay());
+  logger_.Log(LogLevel::kInfo, "draining", {{"delay_seconds", delay}});
+  absl::SleepFor(delay);
+  rpc_server_->Shutdown(ToAbslDuration(config_.proto().drain().timeout()));
+  pool_.Drain();
+  metrics_server_.reset();
+  logger_.Log(LogLevel::kInfo, "drained");
+}
+
+}  // namespace eplb

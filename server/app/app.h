@@ -1,0 +1,70 @@
+#ifndef EPLB_SERVER_APP_APP_H_
+#define EPLB_SERVER_APP_APP_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/app/ready_file.h"
+#include "server/base/thread_team.h"
+#include "server/base/worker_pool.h"
+#include "server/config/config.h"
+#include "server/log/logger.h"
+#include "server/metrics/metrics_page.h"
+#include "server/metrics/rebalance_metrics.h"
+#include "server/metrics/rpc_metrics.h"
+#include "server/rpc/rpc_server.h"
+
+namespace eplb {
+
+// Where the server is to be reached, as host:port; empty where there is no such port.
+struct BoundAddresses {
+  std::string grpc;
+  std::string health;
+  std::string metrics;
+};
+
+// The parts of one server, from the configuration to ready, and from ready to drained. One thread uses it.
+class App {
+ public:
+  // Starts everything; on return the server is ready and says so to probes. The logger must outlive the app.
+  // UNAVAILABLE names the address that cannot be bound or the file that cannot be written.
+  static absl::StatusOr<std::unique_ptr<App>> Start(const Config& config, Logger& logger);
+  // Ends at once what was not drained.
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  const BoundAddresses& addresses() const { return addresses_; }
+
+  // Stops in reverse order: turns unready, waits for load balancers to notice, lets calls finish, then plans. The
+  // metrics are served to the end. At most about drain.delay + drain.timeout. Call once.
+  void Drain();
+
+ private:
+  App(const Config& config, Logger& logger);
+
+  absl::Status StartParts();
+  absl::Status StartMetrics();
+  absl::Status StartRpc();
+  absl::Status AnnounceReady();
+
+  const Config config_;
+  Logger& logger_;
+  BoundAddresses addresses_;
+
+  // In the order of their making: each may use those above it.
+  MetricsPage page_;
+  RpcMetrics rpc_metrics_;
+  RebalanceMetrics rebalance_metrics_;
+  ThreadTeam team_;
+  WorkerPool pool_;
+  std::unique_ptr<MetricsServer> metrics_server_;  // null: none
+  std::unique_ptr<RpcServer> rpc_server_;
+  std::optional<ReadyFile> ready_file_;
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_APP_APP_H_

@@ -1,0 +1,28 @@
+#include "server/app/run_server.h"
+
+#include <memory>
+#include <string>
+
+#include "server/app/app.h"
+#include "server/app/library_logs.h"
+#include "server/app/options_from_config.h"
+#include "server/app/stop_signals.h"
+#include "server/base/clock.h"
+
+namespace eplb {
+
+int RunServer(const Config& config) {
+  StopSignals signals;
+  Logger logger(LoggerOptionsOf(config), RealClock());
+  const LibraryLogs library_logs(logger);
+  const absl::StatusOr<std::unique_ptr<App>> app = App::Start(config, logger);
+  if (!app.ok()) {
+    logger.Log(LogLevel::kError, "cannot_start", {{"error", std::string(app.status().message())}});
+    return 1;
+  }
+  logger.Log(LogLevel::kInfo, "stop_requested", {{"signal", signals.Wait()}});
+  (*app)->Drain();
+  return 0;
+}
+
+}  // namespace eplb
