@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/balancer/lower_bound.h"
+#include "server/balancer/optimized_policy.h"
 #include "server/balancer/problem_check.h"
 #include "server/balancer/reference/reference_policy.h"
 #include "server/balancer/sample_mean.h"
@@ -23,10 +24,7 @@ constexpr std::pair<Policy, std::string_view> kPolicyNames[] = {{Policy::kAuto, 
                                                                 {Policy::kGlobal, "global"},
                                                                 {Policy::kOptimized, "optimized"}};
 
-Policy ResolvePolicy(Policy policy, const Topology& topology) {
-  if (policy != Policy::kAuto) return policy;
-  return ReferenceChoosesHierarchical(topology) ? Policy::kHierarchical : Policy::kGlobal;
-}
+Policy ResolvePolicy(Policy policy) { return policy == Policy::kAuto ? Policy::kOptimized : policy; }
 
 // Runs a reference policy on every layer of `loads`.
 absl::StatusOr<Placement> PlaceByReference(const LoadMatrix& loads, const Topology& topology, Policy policy,
@@ -124,9 +122,12 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
                                             const ParallelFor& parallel) {
   EPLB_RETURN_IF_ERROR(CheckProblem(problem, options));
   const Topology& topology = *problem.topology;
-  const Policy policy = ResolvePolicy(options.policy, topology);
+  const Policy policy = ResolvePolicy(options.policy);
   EPLB_ASSIGN_OR_RETURN(const LoadMatrix loads, SampleMean(problem.samples));
-  EPLB_ASSIGN_OR_RETURN(Placement placement, PlaceByReference(loads, topology, policy, parallel));
+  EPLB_ASSIGN_OR_RETURN(Placement placement, policy == Policy::kOptimized
+                                                 ? PlaceOptimized(problem.samples, topology, problem.constraints,
+                                                                  options.work_limit, parallel)
+                                                 : PlaceByReference(loads, topology, policy, parallel));
   std::optional<Placement> contiguous;
   if (problem.current == nullptr) {
     EPLB_ASSIGN_OR_RETURN(contiguous, ContiguousPlacement(loads.num_layers(), loads.num_experts(), topology));

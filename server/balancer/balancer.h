@@ -20,7 +20,7 @@ namespace eplb {
 
 // How a layout is computed.
 enum class Policy {
-  kAuto,          // the best that there is: see PlanRebalance
+  kAuto,          // kOptimized
   kHierarchical,  // published algorithm: groups to nodes, replicas within nodes, replicas to GPUs
   kGlobal,        // published algorithm regardless of groups and nodes
   kOptimized,     // joint choice of replica counts and places
@@ -91,7 +91,7 @@ struct RebalancePlan {
 };
 
 // Plans a placement: a pure function of its arguments, the same bytes for the same input whatever the width of
-// `parallel`. kAuto is the policy that the published algorithm would choose, hierarchical iff nodes divide groups.
+// `parallel`. kAuto is kOptimized.
 // INVALID_ARGUMENT names the field (topology, samples, current, constraints, options) that breaks a rule, each rule at
 // once; FAILED_PRECONDITION when the usable slots cannot hold all experts.
 absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, const RebalanceOptions& options,

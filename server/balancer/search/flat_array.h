@@ -1,0 +1,40 @@
+#ifndef EPLB_SERVER_BALANCER_SEARCH_FLAT_ARRAY_H_
+#define EPLB_SERVER_BALANCER_SEARCH_FLAT_ARRAY_H_
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace eplb {
+
+// A std::vector addressed by int, the way experts, slots and GPUs are numbered. Assign() keeps the memory it has, so
+// that scratch reused for layer after layer allocates nothing.
+template <typename T>
+class FlatArray {
+ public:
+  FlatArray() = default;
+
+  // `size` elements, all equal to `value`.
+  void Assign(int size, T value) { data_.assign(static_cast<std::size_t>(size), value); }
+  // `size` elements; what was there before, in any order, may still be.
+  void Resize(int size) { data_.resize(static_cast<std::size_t>(size)); }
+  void Copy(std::span<const T> from) { data_.assign(from.begin(), from.end()); }
+
+  int size() const { return static_cast<int>(data_.size()); }
+  T& operator[](int index) { return data_[static_cast<std::size_t>(index)]; }
+  const T& operator[](int index) const { return data_[static_cast<std::size_t>(index)]; }
+  T* data() { return data_.data(); }
+  const T* data() const { return data_.data(); }
+  auto begin() { return data_.begin(); }
+  auto end() { return data_.end(); }
+  auto begin() const { return data_.begin(); }
+  auto end() const { return data_.end(); }
+  std::span<const T> span() const { return data_; }
+
+ private:
+  std::vector<T> data_;
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_BALANCER_SEARCH_FLAT_ARRAY_H_

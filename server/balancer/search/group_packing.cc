@@ -1,0 +1,100 @@
+#include "server/balancer/search/group_packing.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace eplb {
+
+// An equal node with a lower number: to try both would be to try the same thing twice.
+bool GroupPacking::SameAsEarlier(int node) const {
+  for (int other = 0; other < node; ++other) {
+    if (node_load_[other] == node_load_[node] && node_room_[other] == node_room_[node] &&
+        missing_[other] == missing_[node] &&
+        nodes_[static_cast<std::size_t>(other)].speed == nodes_[static_cast<std::size_t>(node)].speed) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void GroupPacking::Descend(int depth, double max) {
+  if (depth == order_.size()) {
+    best_ = node_of_;
+    best_max_ = max;
+    return;
+  }
+  const std::int32_t group = order_[depth];
+  const double load = loads_[static_cast<std::size_t>(group)];
+  const int num_nodes = static_cast<int>(nodes_.size());
+  const auto after = [&](int node) { return (node_load_[node] + load) / nodes_[static_cast<std::size_t>(node)].speed; };
+  std::int32_t* choices = choices_.data() + depth * num_nodes;
+  int count = 0;
+  for (int node = 0; node < num_nodes; ++node) {
+    // What is left must be able to make up for every node that is short.
+    const bool lasts = missing_[node] > 0 || total_missing_ < order_.size() - depth;
+    if (lasts && node_room_[node] > 0 && nodes_[static_cast<std::size_t>(node)].speed > 0 && !SameAsEarlier(node)) {
+      choices[count++] = node;
+    }
+  }
+  std::sort(choices, choices + count, [&](std::int32_t left, std::int32_t right) {
+    return after(left) != after(right) ? after(left) < after(right) : left < right;
+  });
+  for (int i = 0; i < count; ++i) {
+    const std::int32_t node = choices[i];
+    const double peak = std::max(max, after(node));
+    // The first descent always ends in a leaf if there is one.
+    if (peak >= best_max_ || (steps_ > kMaxSteps && !best_.span().empty())) break;
+    ++steps_;
+    const double load_before = node_load_[node];
+    node_of_[group] = node;
+    node_load_[node] += load;
+    --node_room_[node];
+    if (missing_[node]-- > 0) --total_missing_;
+    Descend(depth + 1, peak);
+    node_load_[node] = load_before;
+    ++node_room_[node];
+    if (++missing_[node] > 0) ++total_missing_;
+  }
+}
+
+void GroupPacking::SetLeast() {
+  const int num_nodes = static_cast<int>(nodes_.size());
+  missing_.Resize(num_nodes);
+  for (const bool full : {true, false}) {
+    total_missing_ = 0;
+    for (int i = 0; i < num_nodes; ++i) {
+      const Node& node = nodes_[static_cast<std::size_t>(i)];
+      missing_[i] = node.speed > 0 ? std::min({node.room, node.least, full ? node.least : 1}) : 0;
+      total_missing_ += missing_[i];
+    }
+    if (total_missing_ <= order_.size()) return;
+  }
+  missing_.Assign(num_nodes, 0);
+  total_missing_ = 0;
+}
+
+std::span<const std::int32_t> GroupPacking::Run(std::span<const double> loads, std::span<const Node> nodes) {
+  loads_ = loads;
+  nodes_ = nodes;
+  steps_ = 0;
+  best_max_ = std::numeric_limits<double>::infinity();
+  const int num_groups = static_cast<int>(loads.size());
+  order_.Resize(num_groups);
+  for (int group = 0; group < num_groups; ++group) order_[group] = group;
+  std::ranges::sort(order_, [loads](std::int32_t left, std::int32_t right) {
+    const double left_load = loads[static_cast<std::size_t>(left)];
+    const double right_load = loads[static_cast<std::size_t>(right)];
+    return left_load != right_load ? left_load > right_load : left < right;
+  });
+  node_of_.Assign(num_groups, -1);
+  best_.Resize(0);
+  node_load_.Assign(static_cast<int>(nodes.size()), 0.0);
+  node_room_.Resize(static_cast<int>(nodes.size()));
+  for (int node = 0; node < node_room_.size(); ++node) node_room_[node] = nodes[static_cast<std::size_t>(node)].room;
+  SetLeast();
+  choices_.Resize(num_groups * static_cast<int>(nodes.size()));
+  Descend(0, 0);
+  return best_.span();
+}
+
+}  // namespace eplb

@@ -1,0 +1,276 @@
+#include "server/balancer/search/layer_search.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "server/base/check.h"
+#include "server/model/placement.h"
+
+namespace eplb {
+namespace {
+
+constexpr double kTolerance = 1e-4;
+constexpr double kLeastTolerance = 1e-6;
+
+// Who sets a high work limit wants more than what is good enough for all others.
+double ToleranceFor(std::int64_t work_limit, std::int64_t default_limit) {
+  if (work_limit <= default_limit) return kTolerance;
+  return std::max(kLeastTolerance, kTolerance * static_cast<double>(default_limit) / static_cast<double>(work_limit));
+}
+
+}  // namespace
+
+std::int64_t DefaultWorkLimit(int num_slots) { return 200'000 + 1000 * std::int64_t{num_slots}; }
+
+LayerSearch::LayerSearch(const SearchProblem& problem)
+    : topology_(*problem.topology),
+      constraints_(*problem.constraints),
+      num_experts_(problem.num_experts),
+      work_limit_(problem.work_limit) {
+  EPLB_CHECK(num_experts_ >= 1 && topology_.num_usable_slots() >= num_experts_);
+  if (ReferenceIsDefined()) reference_.emplace(ReferenceShapeOf());
+}
+
+bool LayerSearch::ByGroups() const { return constraints_.honour_groups && topology_.num_nodes() > 1; }
+
+ReferenceShape LayerSearch::ReferenceShapeOf() const {
+  return ByGroups() ? HierarchicalShape(num_experts_, topology_) : GlobalShape(num_experts_, topology_);
+}
+
+bool LayerSearch::ReferenceIsDefined() const {
+  return topology_.is_uniform() && (!ByGroups() || topology_.has_block_nodes()) && constraints_.min_replicas == 1 &&
+         ValidateReferenceShape(ReferenceShapeOf()).ok();
+}
+
+int LayerSearch::GroupOf(int expert) const { return expert / (num_experts_ / topology_.num_groups()); }
+
+// The slots that gpus_ may use: as even as their own numbers allow, `budget` in all, no more on a GPU than there are
+// experts_ (the others would only hold twins). GPUs left without a slot leave gpus_.
+void LayerSearch::ShareBudget(int budget) {
+  slots_on_.Resize(gpus_.size());
+  for (int i = 0; i < gpus_.size(); ++i) slots_on_[i] = std::min(topology_.slots_on(gpus_[i]), experts_.size());
+  const auto used_at = [this](int level) {
+    int used = 0;
+    for (const std::int32_t slots : slots_on_) used += std::min(slots, level);
+    return used;
+  };
+  // The highest level, slots per GPU, at which the budget is kept; what is left of it goes to the first GPUs above.
+  int level = 0;
+  for (int high = experts_.size(); level < high;) {
+    const int middle = (level + high + 1) / 2;
+    if (used_at(middle) <= budget) {
+      level = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  int rest = budget - used_at(level);
+  int kept = 0;
+  for (int i = 0; i < gpus_.size(); ++i) {
+    const int one_more = slots_on_[i] > level && rest > 0 ? 1 : 0;
+    rest -= one_more;
+    const int slots = std::min(slots_on_[i], level) + one_more;
+    if (slots == 0) continue;
+    gpus_[kept] = gpus_[i];
+    slots_on_[kept++] = slots;
+  }
+  gpus_.Resize(kept);
+  slots_on_.Resize(kept);
+}
+
+// Slots that no packing can use without twins: GPU by GPU, the experts that it holds once more, in the same order.
+void LayerSearch::RepeatExperts(int budget) {
+  for (const std::int32_t slots : slots_on_) budget -= slots;
+  for (int i = 0; i < gpus_.size(); ++i) {
+    const int first = topology_.first_slot(gpus_[i]);
+    if (slots_on_[i] < experts_.size()) continue;
+    for (int k = slots_on_[i]; k < topology_.slots_on(gpus_[i]) && budget > 0; ++k, --budget) {
+      result_[first + k] = result_[first + k - experts_.size()];
+    }
+  }
+}
+
+// Packs experts_ onto gpus_ with `budget` slots and writes the slots into the result. Returns the maximum load per
+// speed.
+double LayerSearch::Place(int budget, double enough, std::int64_t work_limit) {
+  ShareBudget(budget);
+  const int num_experts = experts_.size();
+  const int num_gpus = gpus_.size();
+  speeds_.Resize(num_gpus);
+  for (int i = 0; i < num_gpus; ++i) speeds_[i] = topology_.speed(gpus_[i]);
+  expert_loads_.Resize(num_experts);
+  for (int i = 0; i < num_experts; ++i) expert_loads_[i] = loads_[experts_[i]];
+  const int slots = std::accumulate(slots_on_.begin(), slots_on_.end(), 0);
+  const PackingProblem problem{.loads = expert_loads_.span(),
+                               .slots_on = slots_on_.span(),
+                               .speed = speeds_.span(),
+                               .min_replicas = std::min({constraints_.min_replicas, num_gpus, slots / num_experts})};
+  WorkMeter work(work_limit);
+  packing_.Run(problem,
+               {.tolerance = ToleranceFor(work_limit_, DefaultWorkLimit(topology_.num_slots())),
+                .enough = enough,
+                .patient = work_limit_ > 0},
+               &work);
+  if (reference_ && !ByGroups() && slots == topology_.num_slots() && !packing_.GoodEnough()) {
+    reference_->Run(loads_.span());
+    packing_.Offer(reference_->physical_to_logical(), &work);
+  }
+  const ReplicaLayout& best = packing_.best();
+  for (int slot = 0; slot < best.num_slots; ++slot) {
+    const int gpu = best.gpu_of[slot];
+    result_[topology_.first_slot(gpus_[gpu]) + slot - best.first_slot[gpu]] = experts_[best.expert_in[slot]];
+  }
+  RepeatExperts(budget);
+  return packing_.best_max();
+}
+
+// The usable GPUs of a node, or all.
+void LayerSearch::CollectGpus(std::optional<int> node) {
+  gpus_.Resize(topology_.num_gpus());
+  int count = 0;
+  for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
+    if (!topology_.excluded(gpu) && topology_.slots_on(gpu) > 0 && (!node || topology_.node_of_gpu(gpu) == *node)) {
+      gpus_[count++] = gpu;
+    }
+  }
+  gpus_.Resize(count);
+}
+
+// How many whole groups of `group_size` experts the usable GPUs of a node can hold min_replicas times without twins.
+int LayerSearch::GroupsThatFit(int node, int group_size) {
+  CollectGpus(node);
+  for (int groups = topology_.num_groups(); groups > 0; --groups) {
+    std::int64_t places = 0;
+    for (const std::int32_t gpu : gpus_) places += std::min(topology_.slots_on(gpu), groups * group_size);
+    if (places >= std::int64_t{constraints_.min_replicas} * groups * group_size) return groups;
+  }
+  return 0;
+}
+
+std::span<const std::int32_t> LayerSearch::NodesOfGroups() {
+  const int num_groups = topology_.num_groups();
+  nodes_.Resize(topology_.num_nodes());
+  for (int node = 0; node < topology_.num_nodes(); ++node) {
+    const int group_size = num_experts_ / num_groups;
+    nodes_[node] = {.speed = 0, .room = GroupsThatFit(node, group_size), .least = 0};
+    for (const std::int32_t gpu : gpus_) {
+      nodes_[node].speed += topology_.speed(gpu);
+      nodes_[node].least = std::max(nodes_[node].least, (topology_.slots_on(gpu) + group_size - 1) / group_size);
+    }
+  }
+  group_loads_.Assign(num_groups, 0.0);
+  for (int expert = 0; expert < num_experts_; ++expert) group_loads_[GroupOf(expert)] += loads_[expert];
+  return group_packing_.Run(group_loads_.span(), nodes_.span());
+}
+
+// Every node gets the slots that its experts need; what the budget leaves is shared in proportion to the slots that
+// the nodes could still use, the first nodes getting the rest of the division.
+void LayerSearch::ShareBudgetAmongNodes(std::span<const std::int32_t> node_of_group, int budget) {
+  const int num_nodes = topology_.num_nodes();
+  const int group_size = num_experts_ / topology_.num_groups();
+  node_budget_.Assign(num_nodes, 0);
+  for (const std::int32_t node : node_of_group) node_budget_[node] += group_size * constraints_.min_replicas;
+  node_spare_.Assign(num_nodes, 0);
+  for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
+    const int node = topology_.node_of_gpu(gpu);
+    if (!topology_.excluded(gpu) && node_budget_[node] > 0) node_spare_[node] += topology_.slots_on(gpu);
+  }
+  std::int64_t spare = 0;
+  std::int64_t left = budget;
+  for (int node = 0; node < num_nodes; ++node) {
+    node_spare_[node] -= node_budget_[node];
+    spare += node_spare_[node];
+    left -= node_budget_[node];
+  }
+  left = std::min(left, spare);
+  std::int64_t given = 0;
+  for (int node = 0; node < num_nodes && spare > 0; ++node) {
+    const auto share = static_cast<std::int32_t>(left * node_spare_[node] / spare);
+    node_budget_[node] += share;
+    node_spare_[node] -= share;
+    given += share;
+  }
+  for (int node = 0; given < left; node = (node + 1) % num_nodes) {
+    if (node_spare_[node] == 0) continue;
+    --node_spare_[node];
+    ++node_budget_[node];
+    ++given;
+  }
+}
+
+// The node that carries most is placed first: below its maximum the others have nothing to gain.
+void LayerSearch::PlaceByGroups(std::span<const std::int32_t> node_of_group, int budget, std::int64_t work_limit) {
+  ShareBudgetAmongNodes(node_of_group, budget);
+  const int num_nodes = topology_.num_nodes();
+  node_load_.Assign(num_nodes, 0.0);
+  for (int group = 0; group < topology_.num_groups(); ++group) {
+    const int node = node_of_group[static_cast<std::size_t>(group)];
+    node_load_[node] += group_loads_[group] / nodes_[node].speed;
+  }
+  node_order_.Resize(num_nodes);
+  std::iota(node_order_.begin(), node_order_.end(), 0);
+  std::ranges::sort(node_order_, [this](std::int32_t left, std::int32_t right) {
+    return node_load_[left] != node_load_[right] ? node_load_[left] > node_load_[right] : left < right;
+  });
+  double max = 0;
+  for (const std::int32_t node : node_order_) {
+    int count = 0;
+    experts_.Resize(num_experts_);
+    for (int expert = 0; expert < num_experts_; ++expert) {
+      if (node_of_group[static_cast<std::size_t>(GroupOf(expert))] == node) experts_[count++] = expert;
+    }
+    experts_.Resize(count);
+    if (count == 0) continue;
+    CollectGpus(node);
+    max = std::max(max, Place(node_budget_[node], max, work_limit / num_nodes));
+  }
+  if (reference_ && budget >= topology_.num_slots()) TakeReferenceIfBetter(max);
+}
+
+// For groups, where the reference may find better company for a hot expert than the best-balanced nodes allow.
+void LayerSearch::TakeReferenceIfBetter(double max) {
+  reference_->Run(loads_.span());
+  const std::span<const std::int32_t> slots = reference_->physical_to_logical();
+  const std::span<const std::int32_t> counts = reference_->expert_count();
+  for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
+    double load = 0;
+    for (int slot = topology_.first_slot(gpu); slot < topology_.first_slot(gpu + 1); ++slot) {
+      const auto expert = slots[static_cast<std::size_t>(slot)];
+      load += loads_[expert] / counts[static_cast<std::size_t>(expert)];
+      for (int other = topology_.first_slot(gpu); other < slot; ++other) {
+        if (slots[static_cast<std::size_t>(other)] == expert) return;
+      }
+    }
+    if (load / topology_.speed(gpu) >= max) return;
+  }
+  std::ranges::copy(slots, result_.begin());
+}
+
+std::span<const std::int32_t> LayerSearch::Run(std::span<const SampleLoads> samples, int slot_budget) {
+  EPLB_CHECK(!samples.empty() && slot_budget >= num_experts_);
+  double total_weight = 0;
+  for (const SampleLoads& sample : samples) total_weight += sample.weight;
+  loads_.Assign(num_experts_, 0.0);
+  for (const SampleLoads& sample : samples) {
+    const double share = samples.size() == 1 ? 1.0 : sample.weight / total_weight;
+    for (int expert = 0; expert < num_experts_; ++expert) {
+      loads_[expert] += share * sample.loads[static_cast<std::size_t>(expert)];
+    }
+  }
+  result_.Assign(topology_.num_slots(), kEmptySlot);
+  const std::int64_t work_limit = work_limit_ > 0 ? work_limit_ : DefaultWorkLimit(topology_.num_slots());
+  if (ByGroups()) {
+    const std::span<const std::int32_t> node_of_group = NodesOfGroups();
+    EPLB_CHECK(!node_of_group.empty());
+    PlaceByGroups(node_of_group, slot_budget, work_limit);
+  } else {
+    experts_.Resize(num_experts_);
+    std::iota(experts_.begin(), experts_.end(), 0);
+    CollectGpus(std::nullopt);
+    Place(slot_budget, 0.0, work_limit);
+  }
+  return result_.span();
+}
+
+}  // namespace eplb

@@ -1,0 +1,96 @@
+#ifndef EPLB_SERVER_BALANCER_SEARCH_LAYER_SEARCH_H_
+#define EPLB_SERVER_BALANCER_SEARCH_LAYER_SEARCH_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "server/balancer/reference/reference_policy.h"
+#include "server/balancer/search/flat_array.h"
+#include "server/balancer/search/group_packing.h"
+#include "server/balancer/search/packing_search.h"
+#include "server/model/constraints.h"
+#include "server/model/topology.h"
+
+namespace eplb {
+
+// What the optimizing policy is to place, the same for every layer.
+struct SearchProblem {
+  const Topology* topology = nullptr;
+  const PlacementConstraints* constraints = nullptr;
+  int num_experts = 0;
+  // Evaluated moves per layer; the answer gets no worse with more. 0: what brings most of the gain, DefaultWorkLimit().
+  std::int64_t work_limit = 0;
+};
+
+// One layer's loads in one sample: [num_experts], and the sample's weight in the objective.
+struct SampleLoads {
+  std::span<const double> loads;
+  double weight = 1.0;
+};
+
+// The optimizing policy: chooses, layer by layer, how many replicas each expert gets and which GPUs hold them, so that
+//   sum over samples of weight * max over GPUs of load(g) / speed(g)
+// is as low as the work limit lets it find, with every rule of PlacementConstraints kept, nothing on excluded GPUs and
+// no two replicas of an expert on one GPU (where a GPU has more slots than there are experts, and only there, the slots
+// left over repeat experts).
+// Where nothing but the search decides, it is not worse than the published greedy policy with its twins taken apart.
+// Deterministic: the same input gives the same slots on every run, thread and machine; ties are settled by the lowest
+// GPU, slot or expert at every step. The loads of one layer never influence another.
+// Owns all scratch memory: after the first layer nothing is allocated. Not thread-safe: one for each worker.
+class LayerSearch {
+ public:
+  // The problem is feasible: the usable slots hold every expert min_replicas times, with groups kept together if
+  // asked. Topology and constraints must outlive this.
+  explicit LayerSearch(const SearchProblem& problem);
+
+  // samples: at least one. slot_budget: slots to use, at least num_experts times the least replicas; beyond the usable
+  // slots it means all of them, below them the rest stay empty.
+  // Returns the expert in each slot, kEmptySlot where there is none: [num_slots], valid until the next call.
+  std::span<const std::int32_t> Run(std::span<const SampleLoads> samples, int slot_budget);
+
+ private:
+  bool ByGroups() const;
+  bool ReferenceIsDefined() const;
+  ReferenceShape ReferenceShapeOf() const;
+  int GroupOf(int expert) const;
+  void CollectGpus(std::optional<int> node);
+  void ShareBudget(int budget);
+  void RepeatExperts(int budget);
+  double Place(int budget, double enough, std::int64_t work_limit);
+  int GroupsThatFit(int node, int group_size);
+  std::span<const std::int32_t> NodesOfGroups();
+  void ShareBudgetAmongNodes(std::span<const std::int32_t> node_of_group, int budget);
+  void PlaceByGroups(std::span<const std::int32_t> node_of_group, int budget, std::int64_t work_limit);
+  void TakeReferenceIfBetter(double max);
+
+  const Topology& topology_;
+  const PlacementConstraints& constraints_;
+  const int num_experts_;
+  const std::int64_t work_limit_;
+  PackingSearch packing_;
+  GroupPacking group_packing_;
+  std::optional<ReferencePolicy> reference_;  // where it is defined
+  FlatArray<double> loads_;                   // [experts] weighted mean of the samples
+  // The packing problem at hand: a subset of the GPUs and of the experts.
+  FlatArray<std::int32_t> gpus_;
+  FlatArray<std::int32_t> slots_on_;
+  FlatArray<double> speeds_;
+  FlatArray<std::int32_t> experts_;
+  FlatArray<double> expert_loads_;
+  // Groups and nodes.
+  FlatArray<double> group_loads_;
+  FlatArray<GroupPacking::Node> nodes_;
+  FlatArray<double> node_load_;  // per speed
+  FlatArray<std::int32_t> node_order_;
+  FlatArray<std::int32_t> node_budget_;
+  FlatArray<std::int32_t> node_spare_;
+  FlatArray<std::int32_t> result_;
+};
+
+// The work limit that 0 stands for.
+std::int64_t DefaultWorkLimit(int num_slots);
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_BALANCER_SEARCH_LAYER_SEARCH_H_
