@@ -1,33 +1,31 @@
 #include "server/balancer/migration/sparse_assignment.h"
 
 #include <algorithm>
-#include <functional>
-#include <limits>
 
 #include "server/base/check.h"
 #include "server/base/index.h"
 
 namespace eplb {
-namespace {
-
-constexpr std::int64_t kUnreached = std::numeric_limits<std::int64_t>::max();
-
-}  // namespace
 
 void SparseAssignment::Run(std::span<const std::int32_t> first_edge, std::span<const Edge> edges, int num_columns) {
   EPLB_CHECK(!first_edge.empty() && first_edge.back() == static_cast<std::int32_t>(edges.size()));
   first_edge_ = first_edge;
   edges_ = edges;
   const std::size_t num_rows = first_edge.size() - 1;
-  const std::size_t columns = Index(num_columns);
-  row_potential_.assign(num_rows, 0);
-  column_potential_.assign(columns, 0);
+  level_ = 0;
+  for (const Edge& edge : edges) level_ = std::max(level_, edge.weight);
+  row_potential_.assign(num_rows, level_);
+  column_potential_.assign(Index(num_columns), 0);
   column_of_.assign(num_rows, -1);
-  row_of_.assign(columns, -1);
-  distance_.assign(columns, kUnreached);
-  row_before_.assign(columns, -1);
-  settled_.assign(columns, false);
-  for (std::size_t row = 0; row < num_rows; ++row) AssignRow(static_cast<std::int32_t>(row));
+  row_of_.assign(Index(num_columns), -1);
+  column_before_.assign(Index(num_columns), -1);
+  root_.resize(num_rows);
+  finished_.assign(num_rows, false);
+  while (level_ > 0) {
+    while (FlipPaths()) {
+    }
+    LowerLevel();
+  }
   total_ = 0;
   for (std::size_t row = 0; row < num_rows; ++row) {
     for (std::int32_t i = first_edge[row]; i < first_edge[row + 1]; ++i) {
@@ -36,84 +34,63 @@ void SparseAssignment::Run(std::span<const std::int32_t> first_edge, std::span<c
   }
 }
 
-void SparseAssignment::Relax(std::int32_t row, std::int64_t distance) {
-  for (std::int32_t i = first_edge_[Index(row)]; i < first_edge_[Index(row) + 1]; ++i) {
-    const Edge edge = edges_[Index(i)];
-    const std::size_t column = Index(edge.column);
-    if (settled_[column]) continue;
-    const std::int64_t reduced = row_potential_[Index(row)] + column_potential_[column] - edge.weight;
-    if (distance + reduced >= distance_[column]) continue;
-    if (distance_[column] == kUnreached) touched_.push_back(edge.column);
-    distance_[column] = distance + reduced;
-    row_before_[column] = row;
-    heap_.emplace_back(distance + reduced, edge.column);
-    std::ranges::push_heap(heap_, std::greater<>());
+bool SparseAssignment::FlipPaths() {
+  queue_.clear();
+  std::ranges::fill(column_before_, -1);
+  for (std::size_t row = 0; row < column_of_.size(); ++row) {
+    if (column_of_[row] >= 0) continue;
+    queue_.push_back(static_cast<std::int32_t>(row));
+    root_[row] = static_cast<std::int32_t>(row);
+    finished_[row] = false;
   }
+  bool flipped = false;
+  for (std::size_t head = 0; head < queue_.size(); ++head) {
+    const std::int32_t row = queue_[head];
+    const std::int32_t root = root_[Index(row)];
+    for (std::int32_t i = first_edge_[Index(row)]; i < first_edge_[Index(row) + 1] && !finished_[Index(root)]; ++i) {
+      const Edge edge = edges_[Index(i)];
+      const std::size_t column = Index(edge.column);
+      const bool tight = row_potential_[Index(row)] + column_potential_[column] == edge.weight;
+      if (!tight || column_before_[column] >= 0) continue;
+      column_before_[column] = row;
+      const std::int32_t owner = row_of_[column];
+      if (owner < 0) {
+        Flip(edge.column);
+        finished_[Index(root)] = true;
+        flipped = true;
+      } else {
+        root_[Index(owner)] = root;
+        queue_.push_back(owner);
+      }
+    }
+  }
+  return flipped;
 }
 
-void SparseAssignment::AssignRow(std::int32_t row) {
-  std::int64_t best_gain = 0;
-  for (std::int32_t i = first_edge_[Index(row)]; i < first_edge_[Index(row) + 1]; ++i) {
-    const Edge edge = edges_[Index(i)];
-    best_gain = std::max(best_gain, edge.weight - column_potential_[Index(edge.column)]);
-  }
-  if (best_gain == 0) return;  // better without a column
-  row_potential_[Index(row)] = best_gain;
-  heap_.clear();
-  touched_.clear();
-  // The nearest end of a path so far: a row that gives its column up costs its potential.
-  std::int64_t reached = best_gain;
-  std::int32_t last_row = row;
-  std::int32_t free_column = -1;
-  Relax(row, 0);
-  while (!heap_.empty()) {
-    const auto [distance, column] = heap_.front();
-    std::ranges::pop_heap(heap_, std::greater<>());
-    heap_.pop_back();
-    if (distance >= reached) break;
-    if (settled_[Index(column)]) continue;
-    settled_[Index(column)] = true;
-    const std::int32_t owner = row_of_[Index(column)];
-    if (owner < 0) {
-      reached = distance;
-      free_column = column;
-      break;
-    }
-    if (distance + row_potential_[Index(owner)] < reached) {
-      reached = distance + row_potential_[Index(owner)];
-      last_row = owner;
-    }
-    Relax(owner, distance);
-  }
-  Augment(row, free_column, last_row, reached);
-}
-
-void SparseAssignment::Augment(std::int32_t row, std::int32_t column, std::int32_t last_row, std::int64_t reached) {
-  row_potential_[Index(row)] -= reached;
-  for (const std::int32_t touched : touched_) {
-    const std::size_t i = Index(touched);
-    // An owner is as far away as its column: chosen edges are tight.
-    if (settled_[i] && distance_[i] < reached && row_of_[i] >= 0) {
-      column_potential_[i] += reached - distance_[i];
-      row_potential_[Index(row_of_[i])] -= reached - distance_[i];
-    }
-  }
-  if (column < 0 && last_row != row) {
-    column = column_of_[Index(last_row)];
-    column_of_[Index(last_row)] = -1;
-  }
+void SparseAssignment::Flip(std::int32_t column) {
   while (column >= 0) {
-    const std::int32_t taker = row_before_[Index(column)];
+    const std::int32_t taker = column_before_[Index(column)];
     const std::int32_t given_up = column_of_[Index(taker)];
     column_of_[Index(taker)] = column;
     row_of_[Index(column)] = taker;
-    column = taker == row ? -1 : given_up;
+    column = given_up;
   }
-  for (const std::int32_t touched : touched_) {
-    distance_[Index(touched)] = kUnreached;
-    row_before_[Index(touched)] = -1;
-    settled_[Index(touched)] = false;
+}
+
+void SparseAssignment::LowerLevel() {
+  std::int32_t step = level_;
+  for (const std::int32_t row : queue_) {
+    for (std::int32_t i = first_edge_[Index(row)]; i < first_edge_[Index(row) + 1]; ++i) {
+      const Edge edge = edges_[Index(i)];
+      if (column_before_[Index(edge.column)] >= 0) continue;
+      step = std::min(step, row_potential_[Index(row)] + column_potential_[Index(edge.column)] - edge.weight);
+    }
   }
+  for (const std::int32_t row : queue_) row_potential_[Index(row)] -= step;
+  for (std::size_t column = 0; column < column_before_.size(); ++column) {
+    if (column_before_[column] >= 0) column_potential_[column] += step;
+  }
+  level_ -= step;
 }
 
 }  // namespace eplb

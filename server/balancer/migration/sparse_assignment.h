@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace eplb {
@@ -11,15 +10,16 @@ namespace eplb {
 // Maximum-weight assignment: every row gets at most one column and every column at most one row, such that the sum of
 // the chosen edges' weights is as large as it can be. Exact.
 //
-// The Hungarian method by successive shortest paths (Kuhn 1955; Jonker and Volgenant 1987) on the edges that there are:
-// with potentials u[row], v[column] >= 0 and u[row] + v[column] >= weight, tight on chosen edges, each row in turn
-// finds the cheapest alternating path to a free column or to a row that had better go without one (Dijkstra over the
-// reduced costs). Weights are whole numbers, so nothing is rounded. Overlaps of GPU contents are sparse (a GPU holds
-// few experts) and most rows find a free column at once, which is why this takes milliseconds at a thousand GPUs where
-// the dense method takes seconds. O(rows * edges * log columns) at worst.
+// The Hungarian method (Kuhn 1955) for small whole weights, from all free rows at once: potentials u[row], v[column]
+// >= 0 with u[row] + v[column] >= weight, chosen edges tight (equal), free columns at v = 0 and all free rows at the
+// same u, the level. The level starts at the largest weight; at each level as many alternating paths over tight edges
+// from free rows to free columns as there are get flipped (a breadth-first forest, one path for each tree, as in
+// Hopcroft and Karp 1973); then the potentials of all that free rows reach move by the smallest slack, the level with
+// them. Since that lowers the level by at least 1, there are no more levels than the largest weight; at level 0 no free
+// row can gain. The overlap of two GPUs' contents is at most their number of slots, so a thousand GPUs take under a
+// millisecond. O(weight * edges * sqrt(rows)) in practice.
 //
-// Ties go to the lowest column. Owns its buffers: nothing is allocated from problem to problem of like size. Not
-// thread-safe.
+// Owns its buffers: nothing is allocated from problem to problem of like size. Not thread-safe.
 class SparseAssignment {
  public:
   struct Edge {
@@ -37,26 +37,24 @@ class SparseAssignment {
   std::int64_t total() const { return total_; }
 
  private:
-  using HeapEntry = std::pair<std::int64_t, std::int32_t>;  // distance, column
-
-  void AssignRow(std::int32_t row);
-  void Relax(std::int32_t row, std::int64_t distance);
-  // Moves the potentials of everything nearer than `reached` and flips the path that ends in `column` (or, when that
-  // is -1, in `last_row` giving its column up).
-  void Augment(std::int32_t row, std::int32_t column, std::int32_t last_row, std::int64_t reached);
+  // Flips alternating paths over tight edges, one for each free row at most. False when there was none; queue_ and
+  // column_before_ then hold what free rows reach.
+  bool FlipPaths();
+  void Flip(std::int32_t column);
+  // Lowers the level by the smallest slack on the border of what free rows reach.
+  void LowerLevel();
 
   std::span<const std::int32_t> first_edge_;
   std::span<const Edge> edges_;
-  std::vector<std::int64_t> row_potential_;
-  std::vector<std::int64_t> column_potential_;
+  std::int32_t level_ = 0;
+  std::vector<std::int32_t> row_potential_;
+  std::vector<std::int32_t> column_potential_;
   std::vector<std::int32_t> column_of_;
   std::vector<std::int32_t> row_of_;
-  // One Dijkstra: distance of each column, the row before it, whether it is settled; and what was touched.
-  std::vector<std::int64_t> distance_;
-  std::vector<std::int32_t> row_before_;
-  std::vector<bool> settled_;
-  std::vector<std::int32_t> touched_;
-  std::vector<HeapEntry> heap_;
+  std::vector<std::int32_t> queue_;          // rows reached in this search
+  std::vector<std::int32_t> root_;           // [rows] the free row from which a row was reached in this search
+  std::vector<bool> finished_;               // [rows] free rows whose path was flipped in this search
+  std::vector<std::int32_t> column_before_;  // [columns] the row that reached it in this search, -1 for none
   std::int64_t total_ = 0;
 };
 
