@@ -1,6 +1,7 @@
 #ifndef EPLB_SERVER_BASE_MUTEX_H_
 #define EPLB_SERVER_BASE_MUTEX_H_
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -42,6 +43,12 @@ class ConditionVariable {
   void Wait(Mutex& mutex) EPLB_REQUIRES(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     condition_.wait(lock);
+    lock.release();
+  }
+  // The same, but not for longer than this.
+  void WaitFor(Mutex& mutex, std::chrono::nanoseconds longest) EPLB_REQUIRES(mutex) {
+    std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
+    condition_.wait_for(lock, longest);
     lock.release();
   }
   void NotifyOne() { condition_.notify_one(); }

@@ -14,7 +14,7 @@ namespace eplb {
 // changed.
 struct VersionedPlacement {
   PlacementVersion version = {};
-  std::shared_ptr<const Placement> placement;  // never null
+  std::shared_ptr<const Placement> placement = nullptr;  // null only in a default-made one
   // Part of its expert's traffic that each slot takes, [layers x slots], row major; null: replicas take equal parts.
   std::shared_ptr<const std::vector<double>> slot_shares = nullptr;
   // The version that it was planned from, and the copies that lead there; null transfers: told of by a hello.

@@ -22,11 +22,12 @@ enum class Activation {
 struct PlacementUpdate {
   VersionedPlacement target;        // what to go to
   bool full = true;                 // all layers, no base
-  PlacementVersion base = {};       // of a delta: the version that it applies to; may be the unset {0, 0}
+  PlacementVersion base = {};       // of a delta: the version that it applies to, never unset
   std::vector<int> changed_layers;  // of a delta: ordinals of the layers that differ, rising
   // Of a delta: copies that lead there from base, ordered by step. Null with a full placement.
   std::shared_ptr<const std::vector<Transfer>> transfers;
   Activation activation = Activation::kImmediate;
+  PlacementVersion requested_base = {};  // what the watcher held; unset: a full placement was asked for
 };
 
 // One event of a watch.

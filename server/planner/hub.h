@@ -136,7 +136,8 @@ class Hub {
   virtual void Drain(absl::Duration reconnect_delay) = 0;
 };
 
-// Nothing is owned: clock, planner and observer must outlive the hub; a null observer observes nothing.
+// Nothing is owned: clock, planner and observer must outlive the hub, and the hub its sessions and watches; a null
+// observer observes nothing.
 std::unique_ptr<Hub> CreateHub(const HubOptions& options, const Clock& clock, const TickPlanner& planner,
                                HubObserver* observer);
 

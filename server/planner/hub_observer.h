@@ -12,6 +12,7 @@
 #include "server/balancer/balance_metrics.h"
 #include "server/model/topology.h"
 #include "server/placement/placement_status.h"
+#include "server/placement/rollout.h"
 #include "server/planner/deployment_control.h"
 #include "server/planner/tick_planner.h"
 #include "server/planner/unchanged_reason.h"
@@ -21,13 +22,6 @@
 #include "server/telemetry/phase.h"
 
 namespace eplb {
-
-// How a rollout ended.
-enum class RolloutOutcome { kApplied, kRejected, kAborted, kTimedOut, kSuperseded };
-inline constexpr int kNumRolloutOutcomes = 5;
-
-// "applied", "rejected", "aborted", "timed_out", "superseded".
-std::string_view RolloutOutcomeName(RolloutOutcome outcome);
 
 // One closed sub-window, measured with the placement in force. Balances are [layers].
 struct SubWindowFigures {
@@ -47,8 +41,8 @@ struct PublishFigures {
   int layers_changed = 0;
 };
 
-// Told of what happens in one deployment; lives as long as it. Thread-safe; called without locks of the hub where not
-// stated otherwise; never blocks. Default: does nothing.
+// Told of what happens in one deployment; lives as long as it. Thread-safe; may be called with the deployment's lock
+// held, so it never blocks and never calls the hub. Default: does nothing.
 class DeploymentObserver {
  public:
   virtual ~DeploymentObserver() = default;
@@ -56,9 +50,9 @@ class DeploymentObserver {
   // On the hot path, for every report. lag: from end_time on the worker's clock to now, >= 0; unset: not told.
   virtual void OnReport(ReportOutcome /*outcome*/, std::optional<absl::Duration> /*lag*/) {}
   virtual void OnLostReports(std::int64_t /*count*/) {}
-  // Workers by liveness and open watches, whenever one changes. Called with the deployment's lock held.
+  // Workers by liveness and open watches, whenever one changes.
   virtual void OnWorkers(int /*live*/, int /*expired*/, int /*excluded*/, int /*watchers*/) {}
-  // Once for each worker that falls silent (kExpired), is given up (kExcluded), or comes back (kLive). Lock held.
+  // Once for each worker that falls silent (kExpired), is given up (kExcluded), or comes back (kLive).
   virtual void OnLiveness(std::string_view /*worker_id*/, Liveness /*now*/) {}
   virtual void OnSubWindow(const SubWindowFigures& /*figures*/) {}
   // Each tick that did not plan or publish, with the reason; kNone: it published.
@@ -66,12 +60,12 @@ class DeploymentObserver {
   // Each plan made, or why it failed; wall time that it took.
   virtual void OnPlan(const absl::Status& /*status*/, const TickPlan* /*plan*/, absl::Duration /*duration*/) {}
   virtual void OnPublish(PlacementVersion /*version*/, const PublishFigures& /*figures*/) {}
-  // Each state that a worker reports; elapsed since the publication. Lock held.
+  // Each state that a worker reports; elapsed since the publication.
   virtual void OnAcknowledgement(const PlacementStatus& /*status*/, absl::Duration /*elapsed*/) {}
-  // worker_id: who rejected it or did not answer; empty: nobody in particular. Lock held.
+  // worker_id: who rejected it or did not answer; empty: nobody in particular.
   virtual void OnRollout(PlacementVersion /*version*/, RolloutOutcome /*outcome*/, std::string_view /*worker_id*/,
                          std::string_view /*detail*/, absl::Duration /*elapsed*/) {}
-  // What operators set. Lock held.
+  // What operators set.
   virtual void OnControl(const DeploymentControl& /*control*/) {}
 };
 
@@ -87,8 +81,6 @@ class HubObserver {
   // Deployments known, and those that wait for a planning thread. Called when they change.
   virtual void OnDeployments(int /*count*/) {}
   virtual void OnQueue(int /*waiting*/) {}
-  // The pool had no room for a due deployment; it is tried again shortly.
-  virtual void OnQueueFull() {}
   // The interval that workers are asked for changed, by overload or its end.
   virtual void OnReportInterval(absl::Duration /*interval*/) {}
 };

@@ -30,7 +30,8 @@ struct HubOptions {
   int placement_history = 4;  // versions kept of each deployment for deltas, besides those in use; >= 1
 
   // Planning.
-  bool automatic = true;  // false: each deployment starts paused
+  int plan_concurrency = 2;  // deployments planned at once by the hub itself, >= 1; the rest of the pool is for calls
+  bool automatic = true;     // false: each deployment starts paused
   PlanSettings plan = {};
   absl::Duration apply_timeout = absl::Seconds(60);     // then the next plan goes on without those who did not answer
   absl::Duration prepare_timeout = absl::Seconds(60);   // all-ranks: then the version is aborted

@@ -46,7 +46,8 @@ struct WorkerDirectives {
   bool need_full_hello = false;                       // the placement in force is not known: hello with `current`
   std::optional<std::uint64_t> dropped_reports = {};  // set while overloaded: dropped since the session opened
   bool draining = false;                              // the server is about to stop
-  std::shared_ptr<const DeploymentControl> control;   // never null; tell it where it differs from what was told
+  std::shared_ptr<const DeploymentControl> control =
+      nullptr;  // never null; tell it where it differs from what was told
 };
 
 // The answer to one report.
@@ -105,8 +106,8 @@ struct WorkerSummary {
 struct DeploymentView {
   std::shared_ptr<const DeploymentSpec> spec;  // never null
   PlanOverrides options = {};
-  VersionedPlacement placement;  // newest published, or in force where nothing waits
-  VersionedPlacement in_force;
+  VersionedPlacement placement = {};  // newest published, or in force where nothing waits
+  VersionedPlacement in_force = {};
   std::vector<WorkerSummary> workers = {};  // by first_rank, then worker_id
   DeploymentSummary summary = {};
 };

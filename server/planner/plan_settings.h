@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "absl/time/time.h"
 #include "server/balancer/balancer.h"
@@ -48,6 +49,9 @@ struct PlanOverrides {
 
   bool operator==(const PlanOverrides&) const = default;
 };
+
+// The first field in which they differ, as in "options.policy was told differently"; empty where they are equal.
+std::string DescribeDifference(const PlanOverrides& mine, const PlanOverrides& other);
 
 // Lays the overrides over the settings. Values were validated at the edge.
 PlanSettings Overlay(PlanSettings settings, const PlanOverrides& overrides);

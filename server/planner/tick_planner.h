@@ -28,7 +28,8 @@ struct TickInput {
   const Placement* current = nullptr;  // in force; never null
   PlacementConstraints constraints = {};
   PlanSettings settings = {};
-  bool force = false;  // the gate is out of force; rules and budgets stay
+  bool force = false;      // the gate is out of force; rules and budgets stay
+  bool evacuates = false;  // `current` holds experts on excluded GPUs: these go, whatever budgets and gate say
 };
 
 // The outcome of one tick.

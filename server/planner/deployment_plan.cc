@@ -1,0 +1,248 @@
+// Planning and publishing of a deployment.
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/check.h"
+#include "server/base/status_macros.h"
+#include "server/planner/deployment_loop.h"
+
+namespace eplb {
+namespace {
+
+// Sub-windows older than so many intervals are not planned from.
+constexpr int kStaleIntervals = 6;
+// A plan on request is made anew so often where the deployment changes meanwhile.
+constexpr int kPlanAttempts = 3;
+
+std::vector<int> Union(std::vector<int> a, const std::vector<int>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  std::sort(a.begin(), a.end());
+  a.erase(std::unique(a.begin(), a.end()), a.end());
+  return a;
+}
+
+std::vector<int> Difference(const std::vector<int>& a, const std::vector<int>& b) {
+  std::vector<int> difference;
+  std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(difference));
+  return difference;
+}
+
+bool HoldsOnExcluded(const Placement& placement, const Topology& topology) {
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    if (!topology.excluded(gpu)) continue;
+    for (int layer = 0; layer < placement.num_layers(); ++layer) {
+      const auto slots = placement.layer(layer).subspan(static_cast<std::size_t>(topology.first_slot(gpu)),
+                                                        static_cast<std::size_t>(topology.slots_on(gpu)));
+      if (std::any_of(slots.begin(), slots.end(), [](std::int32_t expert) { return expert != kEmptySlot; }))
+        return true;
+    }
+  }
+  return false;
+}
+
+PublishFigures CountFetches(const TickPlan& plan, const Topology& topology, std::int64_t bytes_per_expert) {
+  PublishFigures figures;
+  std::vector<bool> changed(plan.plan.layers.size(), false);
+  for (const Transfer& transfer : plan.plan.transfers) {
+    const int target = topology.gpu_of_slot(transfer.target_slot);
+    const int source = transfer.source_slot < 0 ? -1 : topology.gpu_of_slot(transfer.source_slot);
+    if (static_cast<std::size_t>(transfer.layer) < changed.size())
+      changed[static_cast<std::size_t>(transfer.layer)] = true;
+    if (source == target) continue;
+    const bool near = source >= 0 && topology.node_of_gpu(source) == topology.node_of_gpu(target);
+    ++(near ? figures.intra_node_fetches : figures.inter_node_fetches);
+  }
+  figures.layers_changed = static_cast<int>(std::count(changed.begin(), changed.end(), true));
+  figures.fetched_bytes = (figures.intra_node_fetches + figures.inter_node_fetches) * bytes_per_expert;
+  return figures;
+}
+
+}  // namespace
+
+bool DeploymentLoop::SubscribersReady() const {
+  std::set<std::string_view> watching;
+  for (const auto& watch : watches_) {
+    if (!watch->worker_id.empty()) watching.insert(watch->worker_id);
+  }
+  if (spec_->coordination() == CoordinationMode::kOneSubscriber) return !watching.empty();
+  return std::all_of(registry_.workers().begin(), registry_.workers().end(), [&](const auto& entry) {
+    return entry.second.liveness != Liveness::kLive || watching.count(entry.first) > 0;
+  });
+}
+
+std::set<std::string, std::less<>> DeploymentLoop::RequiredWorkers() const {
+  std::set<std::string, std::less<>> required;
+  if (spec_->coordination() == CoordinationMode::kAllRanks) {
+    for (const auto& [id, record] : registry_.workers()) {
+      if (record.liveness == Liveness::kLive) required.insert(id);
+    }
+  } else {
+    for (const auto& watch : watches_) {
+      if (!watch->worker_id.empty()) required.insert(watch->worker_id);
+    }
+  }
+  return required;
+}
+
+std::optional<DeploymentLoop::PlanJob> DeploymentLoop::PrepareTick(absl::Duration now) {
+  const UnchangedReason reason = WhyNotPlan(now, /*force=*/false);
+  if (reason != UnchangedReason::kNone) {
+    NoteTick(reason);
+    return std::nullopt;
+  }
+  replan_ = false;
+  absl::StatusOr<PlanJob> job = PreparePlan({});
+  if (job.ok()) return *std::move(job);
+  figures_.last_error = std::string(job.status().message());
+  backoff_.Fail(now);
+  NoteTick(UnchangedReason::kBackingOff);
+  return std::nullopt;
+}
+
+UnchangedReason DeploymentLoop::WhyNotPlan(absl::Duration now, bool force) const {
+  if (tracker_.AwaitsContents()) return UnchangedReason::kAwaitingWorkers;
+  if (!force) {
+    if (draining_ || control_->mode == DeploymentMode::kPaused) return UnchangedReason::kPaused;
+    if (!registry_.Settled()) {
+      return registry_.HasUnclaimedRanks() ? UnchangedReason::kWarmingUp : UnchangedReason::kAwaitingWorkers;
+    }
+    if (!SubscribersReady() || tracker_.rollout() != nullptr) return UnchangedReason::kAwaitingWorkers;
+    if (now < backoff_.until()) return UnchangedReason::kBackingOff;
+  }
+  if (history_.size() == 0) return only_warmup_ ? UnchangedReason::kWarmingUp : UnchangedReason::kNoLoad;
+  const bool stale = now - *history_.newest_time() > kStaleIntervals * liveness_interval_;
+  return stale && !force && !replan_ ? UnchangedReason::kStaleTelemetry : UnchangedReason::kNone;
+}
+
+absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const RebalanceNowRequest& request) const {
+  PlanJob job;
+  const std::vector<int> silent = registry_.ExcludedRanks();
+  std::vector<int> dead = Union(Union(silent, control_->excluded_gpus), request.excluded_gpus);
+  job.unusable_gpus = Union(Union(dead, control_->draining_gpus), request.draining_gpus);
+  job.draining_gpus = Difference(job.unusable_gpus, dead);
+  TopologyOptions topology_options = spec_->topology_options();
+  topology_options.excluded_gpus = job.unusable_gpus;
+  EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(std::move(topology_options)));
+  job.topology = std::make_shared<const Topology>(std::move(topology));
+  job.history = history_.Combined(spec_->phase_weights());
+  if (job.history.empty()) return absl::FailedPreconditionError("no loads yet that count");
+  job.expert_time_ratio = history_.newest_expert_time_ratio();
+  job.base = *tracker_.in_force();
+  job.constraints = request.constraints.value_or(spec_->constraints());
+  job.settings = Overlay(Overlay(parts_.options->plan, overrides_), request.options);
+  if (spec_->bytes_per_expert() > 0) job.settings.bytes_per_expert = spec_->bytes_per_expert();
+  job.sub_window = interval_told_;
+  job.evacuates = HoldsOnExcluded(*job.base.placement, *job.topology);
+  job.force = request.force || job.evacuates;
+  job.publish = !request.validate_only;
+  job.generation = generation_;
+  return job;
+}
+
+absl::StatusOr<TickPlan> DeploymentLoop::Plan(const PlanJob& job) {
+  const TickInput input{.topology = job.topology.get(),
+                        .draining_gpus = job.draining_gpus,
+                        .history = job.history,
+                        .sub_window = job.sub_window,
+                        .expert_time_ratio = job.expert_time_ratio,
+                        .current = job.base.placement.get(),
+                        .constraints = job.constraints,
+                        .settings = job.settings,
+                        .force = job.force,
+                        .evacuates = job.evacuates};
+  const absl::Duration start = parts_.clock->Monotonic();
+  absl::StatusOr<TickPlan> plan = parts_.planner->Plan(input);
+  if (plan.ok() && plan->unchanged == UnchangedReason::kNone && plan->plan.placement == *job.base.placement) {
+    plan->unchanged = UnchangedReason::kNoBetterPlacement;
+  }
+  observer_->OnPlan(plan.status(), plan.ok() ? &*plan : nullptr, parts_.clock->Monotonic() - start);
+  return plan;
+}
+
+bool DeploymentLoop::StillValid(const PlanJob& job) const {
+  return !draining_ && !retired_ && job.generation == generation_;
+}
+
+void DeploymentLoop::NotePlan(const absl::StatusOr<TickPlan>& plan) {
+  figures_.last_plan_time = parts_.clock->Now();
+  if (!plan.ok()) {
+    figures_.last_error = std::string(plan.status().message());
+    return;
+  }
+  figures_.predicted_step_time = plan->predicted_step_time;
+}
+
+PlacementVersion DeploymentLoop::Publish(const PlanJob& job, const TickPlan& plan, absl::Duration now, Calls& calls) {
+  tracker_.GiveUp("superseded by a forced plan", now);  // where one is still pending
+  const PlacementVersion version =
+      tracker_.Publish(std::make_shared<const Placement>(plan.plan.placement), plan.slot_shares,
+                       std::make_shared<const std::vector<Transfer>>(plan.plan.transfers), RequiredWorkers(), now);
+  const PublishFigures figures = CountFetches(plan, *job.topology, job.settings.bytes_per_expert);
+  figures_.fetches += figures.intra_node_fetches + figures.inter_node_fetches;
+  figures_.fetched_bytes += figures.fetched_bytes;
+  observer_->OnPublish(version, figures);
+  Settle(now, calls);
+  return version;
+}
+
+void DeploymentLoop::NoteTick(UnchangedReason reason) {
+  figures_.unchanged_reason = reason;
+  observer_->OnTick(reason);
+}
+
+// One tick's plan, made without the lock: what came in meanwhile makes it void.
+void DeploymentLoop::PlanTick(const PlanJob& job, absl::Duration now) {
+  const absl::StatusOr<TickPlan> plan = Plan(job);
+  Calls calls;
+  {
+    MutexLock lock(mutex_);
+    NotePlan(plan);
+    if (!plan.ok()) {
+      backoff_.Fail(now);
+      NoteTick(UnchangedReason::kBackingOff);
+    } else if (plan->unchanged != UnchangedReason::kNone) {
+      NoteTick(plan->unchanged);
+    } else if (!StillValid(job)) {
+      NoteTick(UnchangedReason::kAwaitingWorkers);
+    } else {
+      Publish(job, *plan, now, calls);
+      NoteTick(UnchangedReason::kNone);
+    }
+  }
+  for (const auto& call : calls) call();
+}
+
+absl::StatusOr<RebalanceNowResult> DeploymentLoop::RebalanceNow(const RebalanceNowRequest& request) {
+  for (int attempt = 0; attempt < kPlanAttempts; ++attempt) {
+    PlanJob job;
+    UnchangedReason reason = UnchangedReason::kNone;
+    {
+      MutexLock lock(mutex_);
+      if (retired_) return absl::NotFoundError("the deployment is not known");
+      reason = WhyNotPlan(parts_.clock->Monotonic(), request.force);
+      if (tracker_.in_force() == nullptr) return absl::FailedPreconditionError("no worker has told its placement yet");
+      EPLB_ASSIGN_OR_RETURN(job, PreparePlan(request));
+    }
+    EPLB_ASSIGN_OR_RETURN(TickPlan plan, Plan(job));
+    if (plan.unchanged == UnchangedReason::kNone && job.publish) plan.unchanged = reason;
+    RebalanceNowResult result{.spec = spec_, .topology = job.topology, .base = job.base, .plan = std::move(plan)};
+    if (!job.publish || result.plan.unchanged != UnchangedReason::kNone) return result;
+    Calls calls;
+    {
+      MutexLock lock(mutex_);
+      if (draining_) return absl::UnavailableError("the service is about to stop");
+      if (!StillValid(job)) continue;
+      result.version = Publish(job, result.plan, parts_.clock->Monotonic(), calls);
+      figures_.predicted_step_time = result.plan.predicted_step_time;
+      NoteTick(UnchangedReason::kNone);
+    }
+    for (const auto& call : calls) call();
+    RunSoon();
+    return result;
+  }
+  return absl::AbortedError("the deployment kept changing while it was planned; try again");
+}
+
+}  // namespace eplb

@@ -1,0 +1,48 @@
+#include "server/planner/load_shedder.h"
+
+#include <algorithm>
+
+#include "server/base/check.h"
+
+namespace eplb {
+namespace {
+
+constexpr int kMaxDoublings = 20;
+constexpr int kCalmIntervals = 10;
+
+}  // namespace
+
+LoadShedder::LoadShedder(std::int64_t limit, absl::Duration interval, absl::Duration max_interval)
+    : limit_(limit), interval_(interval), max_interval_(std::max(interval, max_interval)) {
+  EPLB_CHECK(limit >= 0 && interval > absl::ZeroDuration());
+}
+
+bool LoadShedder::Admit(absl::Duration now) {
+  if (limit_ == 0) return true;
+  const std::int64_t second = absl::ToInt64Seconds(now);
+  if (second != second_.load(std::memory_order_relaxed)) NextSecond(second);
+  return count_.fetch_add(1, std::memory_order_relaxed) < limit_;
+}
+
+absl::Duration LoadShedder::interval() const {
+  return std::min(max_interval_, interval_ * (std::int64_t{1} << doublings_.load(std::memory_order_relaxed)));
+}
+
+void LoadShedder::NextSecond(std::int64_t second) {
+  MutexLock lock(mutex_);
+  if (second <= second_.load(std::memory_order_relaxed)) return;  // another thread was here
+  const std::int64_t count = count_.exchange(0, std::memory_order_relaxed);
+  const int doublings = doublings_.load(std::memory_order_relaxed);
+  if (count > limit_) {
+    if (doublings < kMaxDoublings && interval() < max_interval_) doublings_.store(doublings + 1);
+    calm_since_ = second;
+  } else if (2 * count > limit_) {
+    calm_since_ = second;
+  } else if (doublings > 0 && absl::Seconds(second - calm_since_) >= kCalmIntervals * interval()) {
+    doublings_.store(doublings - 1);
+    calm_since_ = second;
+  }
+  second_.store(second, std::memory_order_relaxed);
+}
+
+}  // namespace eplb

@@ -1,0 +1,43 @@
+#ifndef EPLB_SERVER_PLANNER_LOAD_SHEDDER_H_
+#define EPLB_SERVER_PLANNER_LOAD_SHEDDER_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "server/base/mutex.h"
+#include "server/base/thread_annotations.h"
+
+namespace eplb {
+
+// Admits reports up to so many a second, and asks for longer intervals while there are more: each second with a report
+// too many doubles the interval, up to a bound; after a calm stretch (half the limit for ten intervals) it is halved
+// again. Thread-safe; Admit is on the hot path.
+class LoadShedder {
+ public:
+  // limit: reports per second, 0: no limit. 0 < interval <= max_interval.
+  LoadShedder(std::int64_t limit, absl::Duration interval, absl::Duration max_interval);
+
+  // Whether a report that came in at `now` (monotonic) is to be taken in.
+  bool Admit(absl::Duration now) EPLB_EXCLUDES(mutex_);
+  // The interval to ask for now.
+  absl::Duration interval() const;
+  // The interval is longer than it should be.
+  bool overloaded() const { return doublings_.load(std::memory_order_relaxed) > 0; }
+
+ private:
+  void NextSecond(std::int64_t second) EPLB_EXCLUDES(mutex_);
+
+  const std::int64_t limit_;
+  const absl::Duration interval_;
+  const absl::Duration max_interval_;
+  std::atomic<std::int64_t> second_{-1};
+  std::atomic<std::int64_t> count_{0};  // in this second
+  std::atomic<int> doublings_{0};
+  Mutex mutex_;
+  std::int64_t calm_since_ EPLB_GUARDED_BY(mutex_) = 0;  // second
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_PLANNER_LOAD_SHEDDER_H_
