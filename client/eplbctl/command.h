@@ -19,6 +19,7 @@ struct Command {
 Command AddRebalanceCommand(CLI::App& root);
 Command AddConvertCommand(CLI::App& root);
 Command AddGenerateCommand(CLI::App& root);
+Command AddHealthCommand(CLI::App& root);
 Command AddVersionCommand(CLI::App& root);
 
 }  // namespace eplb
