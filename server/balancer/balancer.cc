@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/balancer/incremental_policy.h"
 #include "server/balancer/lower_bound.h"
 #include "server/balancer/optimized_policy.h"
 #include "server/balancer/problem_check.h"
@@ -72,6 +73,20 @@ std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current,
   return layers;
 }
 
+// Plans from the current placement where a budget asks for it, else anew. increments: what became of each layer of an
+// incremental plan.
+absl::StatusOr<Placement> Place(const RebalanceProblem& problem, const RebalanceOptions& options, Policy policy,
+                                const LoadMatrix& loads, const ParallelFor& parallel,
+                                std::vector<IncrementalLayer>& increments) {
+  if (policy != Policy::kOptimized) return PlaceByReference(loads, *problem.topology, policy, parallel);
+  if (problem.current == nullptr || options.budget.unlimited()) {
+    return PlaceOptimized(problem.samples, *problem.topology, problem.constraints, options.work_limit, parallel);
+  }
+  EPLB_ASSIGN_OR_RETURN(IncrementalPlan plan, PlaceIncrementally(problem, options, parallel));
+  increments = std::move(plan.layers);
+  return std::move(plan.placement);
+}
+
 std::vector<LayerBalance> Balances(std::span<const LayerReport> layers, LayerBalance LayerReport::*which) {
   std::vector<LayerBalance> balances;
   balances.reserve(layers.size());
@@ -124,10 +139,8 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
   const Topology& topology = *problem.topology;
   const Policy policy = ResolvePolicy(options.policy);
   EPLB_ASSIGN_OR_RETURN(const LoadMatrix loads, SampleMean(problem.samples));
-  EPLB_ASSIGN_OR_RETURN(Placement placement, policy == Policy::kOptimized
-                                                 ? PlaceOptimized(problem.samples, topology, problem.constraints,
-                                                                  options.work_limit, parallel)
-                                                 : PlaceByReference(loads, topology, policy, parallel));
+  std::vector<IncrementalLayer> increments;  // [layers], or empty
+  EPLB_ASSIGN_OR_RETURN(Placement placement, Place(problem, options, policy, loads, parallel, increments));
   std::optional<Placement> contiguous;
   if (problem.current == nullptr) {
     EPLB_ASSIGN_OR_RETURN(contiguous, ContiguousPlacement(loads.num_layers(), loads.num_experts(), topology));
@@ -135,6 +148,12 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
   const bool has_current = problem.current != nullptr;
   std::vector<LayerReport> layers =
       ReportLayers(has_current ? *problem.current : *contiguous, has_current, placement, loads, topology, parallel);
+  for (std::size_t layer = 0; layer < increments.size(); ++layer) {
+    NoChangeReason& reason = layers[layer].reason;
+    if (reason == NoChangeReason::kAlreadyBest && increments[layer].budget_exhausted) {
+      reason = NoChangeReason::kBudgetExhausted;
+    }
+  }
   return RebalancePlan{
       .placement = std::move(placement), .policy = policy, .layers = std::move(layers), .transfers = {}};
 }

@@ -91,9 +91,9 @@ struct RebalancePlan {
 };
 
 // Plans a placement: a pure function of its arguments, the same bytes for the same input whatever the width of
-// `parallel`. kAuto is kOptimized.
-// INVALID_ARGUMENT names the field (topology, samples, current, constraints, options) that breaks a rule, each rule at
-// once; FAILED_PRECONDITION when the usable slots cannot hold all experts.
+// `parallel`. kAuto is kOptimized, which improves the current placement within the budget where there is one, and else
+// plans anew. INVALID_ARGUMENT names the field (topology, samples, current, constraints, options) that breaks a rule,
+// each rule at once; FAILED_PRECONDITION when the usable slots cannot hold all experts.
 absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, const RebalanceOptions& options,
                                             const ParallelFor& parallel);
 

@@ -1,0 +1,145 @@
+#include "server/balancer/incremental/incremental_planner.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "server/balancer/feasibility/feasibility.h"
+#include "server/balancer/incremental/at.h"
+#include "server/balancer/incremental/layer_planner.h"
+#include "server/balancer/incremental/move_allocation.h"
+#include "server/base/check.h"
+#include "server/base/status_macros.h"
+
+namespace eplb {
+namespace {
+
+constexpr int kNoLimit = std::numeric_limits<int>::max();
+
+// Whether every expert can have a slot, whatever else the constraints ask for: repairs go as far as they can.
+absl::Status CheckSlotsSuffice(const IncrementalProblem& problem) {
+  const PlacementConstraints coverage{.slot_budget_per_layer = problem.constraints.slot_budget_per_layer};
+  return CheckFeasible(coverage, problem.current->num_layers(), problem.current->num_experts(), *problem.topology,
+                       problem.current);
+}
+
+// Plans layers on the workers, each with a planner of its own.
+class Layers {
+ public:
+  Layers(const IncrementalProblem& problem, const IncrementalOptions& options, const ParallelFor& parallel)
+      : problem_(problem),
+        options_(options),
+        parallel_(parallel),
+        planners_(static_cast<std::size_t>(parallel.width())),
+        samples_(static_cast<std::size_t>(parallel.width())),
+        moves_(static_cast<std::size_t>(problem.current->num_layers())),
+        limits_(moves_.size(), 0) {}
+
+  std::span<const LayerMoves> moves() const { return moves_; }
+
+  // Plans the given layers with at most `limit` fetches each.
+  void Plan(std::span<const int> layers, int limit) {
+    parallel_.Run(static_cast<int>(layers.size()), [&](int index, int worker) {
+      const int layer = At(layers, index);
+      At(moves_, layer) = Planner(worker).Plan(layer, problem_.current->layer(layer), Samples(layer, worker), limit,
+                                               options_.min_gain_per_fetch);
+      At(limits_, layer) = limit;
+    });
+  }
+
+ private:
+  LayerPlanner& Planner(int worker) {
+    std::unique_ptr<LayerPlanner>& planner = At(planners_, worker);
+    if (planner == nullptr) {
+      planner = std::make_unique<LayerPlanner>(*problem_.topology, problem_.constraints,
+                                               problem_.current->num_experts(), options_.power_exponent);
+    }
+    return *planner;
+  }
+
+  std::span<const LayerSample> Samples(int layer, int worker) {
+    std::vector<LayerSample>& samples = At(samples_, worker);
+    samples.clear();
+    for (int k = 0; k < static_cast<int>(problem_.samples.size()); ++k) {
+      const LoadSample& sample = At(problem_.samples, k);
+      samples.push_back({.weight = sample.weight, .loads = sample.loads.layer(layer)});
+      if (!problem_.variances.empty()) samples.back().variance = At(problem_.variances, k).layer(layer);
+    }
+    return samples;
+  }
+
+  const IncrementalProblem& problem_;
+  const IncrementalOptions& options_;
+  const ParallelFor& parallel_;
+  std::vector<std::unique_ptr<LayerPlanner>> planners_;  // [workers]
+  std::vector<std::vector<LayerSample>> samples_;        // [workers]
+  std::vector<LayerMoves> moves_;                        // [layers]
+  std::vector<int> limits_;                              // [layers]
+};
+
+// A layer's list may have ended for its length alone; lists that were taken whole are made longer, until the
+// allocation of the total no longer changes.
+MoveAllocation PlanWithinTotal(Layers& layers, int num_layers, int per_layer, std::int64_t total) {
+  std::vector<int> open(static_cast<std::size_t>(num_layers));
+  std::iota(open.begin(), open.end(), 0);
+  const std::int64_t most = std::min<std::int64_t>(per_layer, total);
+  // Twice an equal share: long enough for most layers.
+  int limit = static_cast<int>(std::min(most, std::min<std::int64_t>(kNoLimit / 2, total / num_layers) * 2 + 2));
+  layers.Plan(open, limit);
+  MoveAllocation allocation = AllocateMoves(layers.moves(), total);
+  while (limit < most) {
+    std::erase_if(open, [&](int layer) {
+      const LayerMoves& moves = At(layers.moves(), layer);
+      return moves.exhausted || At(allocation.taken, layer) < static_cast<int>(moves.moves.size());
+    });
+    if (open.empty()) break;
+    limit = static_cast<int>(std::min<std::int64_t>(most, 2 * static_cast<std::int64_t>(limit)));
+    layers.Plan(open, limit);
+    allocation = AllocateMoves(layers.moves(), total);
+  }
+  return allocation;
+}
+
+}  // namespace
+
+absl::StatusOr<IncrementalPlan> PlanIncrement(const IncrementalProblem& problem, const IncrementalOptions& options,
+                                              const ParallelFor& parallel) {
+  EPLB_CHECK(problem.topology != nullptr && problem.current != nullptr && !problem.samples.empty());
+  EPLB_CHECK(problem.variances.empty() || problem.variances.size() == problem.samples.size());
+  EPLB_RETURN_IF_ERROR(CheckSlotsSuffice(problem));
+  const Placement& current = *problem.current;
+  const int per_layer = options.max_fetches_per_layer.value_or(kNoLimit);
+  const std::int64_t total = options.max_fetches.value_or(std::numeric_limits<std::int64_t>::max());
+  Layers layers(problem, options, parallel);
+  const MoveAllocation allocation = PlanWithinTotal(layers, current.num_layers(), per_layer, total);
+
+  std::vector<std::int32_t> slots(current.physical_to_logical().begin(), current.physical_to_logical().end());
+  std::vector<IncrementalLayer> reports(static_cast<std::size_t>(current.num_layers()));
+  const int num_slots = current.num_slots();
+  for (int layer = 0; layer < current.num_layers(); ++layer) {
+    const std::span<std::int32_t> row = std::span(slots).subspan(
+        static_cast<std::size_t>(layer) * static_cast<std::size_t>(num_slots), static_cast<std::size_t>(num_slots));
+    for (int slot = 0; slot < num_slots; ++slot) {
+      if (problem.topology->excluded(problem.topology->gpu_of_slot(slot))) At(row, slot) = kEmptySlot;
+    }
+    const LayerMoves& moves = At(layers.moves(), layer);
+    IncrementalLayer& report = At(reports, layer);
+    const int taken = At(allocation.taken, layer);
+    for (int i = 0; i < taken; ++i) {
+      const Move& move = At(moves.moves, i);
+      for (int j = 0; j < move.num_changes; ++j) At(row, At(move.changes, j).slot) = At(move.changes, j).expert;
+      report.fetches += move.fetches;
+      report.repairs += move.urgency != MoveUrgency::kBalance;
+      report.gain += move.urgency == MoveUrgency::kBalance ? move.gain : 0.0;
+    }
+    report.budget_exhausted = !moves.exhausted || taken < static_cast<int>(moves.moves.size());
+  }
+  EPLB_ASSIGN_OR_RETURN(Placement placement,
+                        Placement::Create(current.num_layers(), current.num_experts(), num_slots, std::move(slots)));
+  return IncrementalPlan{.placement = std::move(placement), .layers = std::move(reports)};
+}
+
+}  // namespace eplb

@@ -1,0 +1,60 @@
+#include "server/balancer/incremental/layer_planner.h"
+
+#include <algorithm>
+
+namespace eplb {
+namespace {
+
+// Gains below this part of the potential are rounding, or not worth a thought: without it a placement that is as good
+// as it gets would be changed for ever.
+constexpr double kLeastRelativeGain = 1e-6;
+
+}  // namespace
+
+LayerPlanner::LayerPlanner(const Topology& topology, const PlacementConstraints& constraints, int num_experts,
+                           int power_exponent)
+    : slots_(topology, constraints, num_experts),
+      potential_(slots_, power_exponent),
+      search_(slots_, potential_),
+      repairs_(slots_, search_, constraints) {}
+
+LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, std::span<const LayerSample> samples,
+                              int max_fetches, double min_gain_per_fetch) {
+  LayerMoves result;
+  slots_.Load(layer, slots);
+  potential_.Load(samples);
+  int left = max_fetches;
+  for (Move move = repairs_.FindNext(); move.num_changes > 0; move = repairs_.FindNext()) {
+    if (move.urgency != MoveUrgency::kCoverage) {
+      if (move.fetches > left) return result;
+      left -= move.fetches;
+    }
+    Apply(move);
+    result.moves.push_back(move);
+  }
+  result.potential_before = potential_.value();
+  while (left > 0) {
+    const double least = std::max(min_gain_per_fetch, kLeastRelativeGain * potential_.value());
+    Move move = search_.FindBest(left, least);
+    if (move.num_changes == 0) {
+      // An exchange may have been out of reach with a single fetch left.
+      result.exhausted = left >= 2;
+      break;
+    }
+    Apply(move);
+    left -= move.fetches;
+    result.moves.push_back(move);
+  }
+  return result;
+}
+
+void LayerPlanner::Apply(Move& move) {
+  const double before = potential_.value();
+  for (int i = 0; i < move.num_changes; ++i) {
+    slots_.Assign(At(move.changes, i).slot, At(move.changes, i).expert);
+  }
+  potential_.Refresh();
+  move.gain = before - potential_.value();
+}
+
+}  // namespace eplb

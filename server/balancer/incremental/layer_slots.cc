@@ -1,0 +1,133 @@
+#include "server/balancer/incremental/layer_slots.h"
+
+#include <algorithm>
+
+namespace eplb {
+
+LayerSlots::LayerSlots(const Topology& topology, const PlacementConstraints& constraints, int num_experts)
+    : topology_(topology),
+      constraints_(constraints),
+      num_experts_(num_experts),
+      has_rules_(constraints.min_replicas > 1 || constraints.min_nodes_per_expert > 1) {}
+
+void LayerSlots::Load(int layer, std::span<const std::int32_t> slots) {
+  slots_.assign(slots.size(), kEmptySlot);
+  next_of_expert_.assign(slots.size(), -1);
+  replicas_.assign(static_cast<std::size_t>(num_experts_), 0);
+  first_of_expert_.assign(static_cast<std::size_t>(num_experts_), -1);
+  empty_on_gpu_.resize(static_cast<std::size_t>(topology_.num_gpus()));
+  for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) At(empty_on_gpu_, gpu) = topology_.slots_on(gpu);
+  used_slots_ = 0;
+  slot_budget_ = topology_.num_usable_slots();
+  if (!constraints_.slot_budget_per_layer.empty()) {
+    slot_budget_ = std::min(slot_budget_, At(constraints_.slot_budget_per_layer, layer));
+  }
+  // From the last slot on, so that an expert's replicas are visited in slot order.
+  for (int slot = topology_.num_slots(); slot-- > 0;) {
+    if (!topology_.excluded(topology_.gpu_of_slot(slot))) Assign(slot, At(slots, slot));
+  }
+  if (constraints_.honour_groups) ChooseGroupNodes();
+}
+
+void LayerSlots::ChooseGroupNodes() {
+  const int groups = topology_.num_groups();
+  const int group_size = (num_experts_ + groups - 1) / groups;
+  std::vector<int> count(static_cast<std::size_t>(groups * topology_.num_nodes()), 0);
+  for (int slot = 0; slot < topology_.num_slots(); ++slot) {
+    if (expert_in(slot) == kEmptySlot) continue;
+    ++At(count,
+         expert_in(slot) / group_size * topology_.num_nodes() + topology_.node_of_gpu(topology_.gpu_of_slot(slot)));
+  }
+  node_of_group_.resize(static_cast<std::size_t>(groups));
+  for (int group = 0; group < groups; ++group) {
+    const auto first = count.begin() + group * topology_.num_nodes();
+    At(node_of_group_, group) =
+        static_cast<std::int32_t>(std::max_element(first, first + topology_.num_nodes()) - first);
+  }
+}
+
+bool LayerSlots::Holds(int gpu, int expert) const {
+  for (std::int32_t slot = At(first_of_expert_, expert); slot >= 0; slot = At(next_of_expert_, slot)) {
+    if (topology_.gpu_of_slot(slot) == gpu) return true;
+  }
+  return false;
+}
+
+bool LayerSlots::HoldsOnNode(int node, int expert) const {
+  for (std::int32_t slot = At(first_of_expert_, expert); slot >= 0; slot = At(next_of_expert_, slot)) {
+    if (topology_.node_of_gpu(topology_.gpu_of_slot(slot)) == node) return true;
+  }
+  return false;
+}
+
+int LayerSlots::CountNodes(int expert) const {
+  int nodes = 0;
+  ForEachReplica(expert, [&](std::int32_t slot) {
+    const int node = topology_.node_of_gpu(topology_.gpu_of_slot(slot));
+    bool first = true;
+    for (std::int32_t other = At(first_of_expert_, expert); other != slot; other = At(next_of_expert_, other)) {
+      first = first && topology_.node_of_gpu(topology_.gpu_of_slot(other)) != node;
+    }
+    nodes += first ? 1 : 0;
+  });
+  return nodes;
+}
+
+int LayerSlots::FillableSlot(int gpu) const {
+  if (At(empty_on_gpu_, gpu) == 0 || used_slots_ >= slot_budget_ || topology_.excluded(gpu)) return -1;
+  int slot = topology_.first_slot(gpu);
+  while (expert_in(slot) != kEmptySlot) ++slot;
+  return slot;
+}
+
+void LayerSlots::Unlink(int slot) {
+  std::int32_t* link = &At(first_of_expert_, expert_in(slot));
+  while (*link != slot) link = &At(next_of_expert_, *link);
+  *link = At(next_of_expert_, slot);
+  --At(replicas_, expert_in(slot));
+  ++At(empty_on_gpu_, topology_.gpu_of_slot(slot));
+  --used_slots_;
+}
+
+void LayerSlots::Assign(int slot, std::int32_t expert) {
+  if (expert_in(slot) != kEmptySlot) Unlink(slot);
+  At(slots_, slot) = expert;
+  if (expert == kEmptySlot) return;
+  At(next_of_expert_, slot) = At(first_of_expert_, expert);
+  At(first_of_expert_, expert) = slot;
+  ++At(replicas_, expert);
+  --At(empty_on_gpu_, topology_.gpu_of_slot(slot));
+  ++used_slots_;
+}
+
+bool LayerSlots::MayDrop(int slot) const {
+  const std::int32_t expert = expert_in(slot);
+  if (replicas(expert) <= std::max(1, constraints_.min_replicas)) return false;
+  if (!has_rules_ || constraints_.min_nodes_per_expert <= 1) return true;
+  const int node = topology_.node_of_gpu(topology_.gpu_of_slot(slot));
+  int on_node = 0;
+  ForEachReplica(expert,
+                 [&](std::int32_t other) { on_node += topology_.node_of_gpu(topology_.gpu_of_slot(other)) == node; });
+  return on_node > 1 || CountNodes(expert) > constraints_.min_nodes_per_expert;
+}
+
+bool LayerSlots::MayPlace(int gpu, int expert) const {
+  if (topology_.excluded(gpu) || Holds(gpu, expert)) return false;
+  if (!constraints_.honour_groups) return true;
+  const int group_size = (num_experts_ + topology_.num_groups() - 1) / topology_.num_groups();
+  return topology_.node_of_gpu(gpu) == At(node_of_group_, expert / group_size);
+}
+
+bool LayerSlots::KeepsSpread(int slot, int to_gpu) const {
+  if (!has_rules_ || constraints_.min_nodes_per_expert <= 1) return true;
+  const int from_node = topology_.node_of_gpu(topology_.gpu_of_slot(slot));
+  const int to_node = topology_.node_of_gpu(to_gpu);
+  if (from_node == to_node) return true;
+  const std::int32_t expert = expert_in(slot);
+  int on_node = 0;
+  ForEachReplica(
+      expert, [&](std::int32_t other) { on_node += topology_.node_of_gpu(topology_.gpu_of_slot(other)) == from_node; });
+  return on_node > 1 || !HoldsOnNode(to_node, expert) || CountNodes(expert) > constraints_.min_nodes_per_expert;
+}
+
+}  // namespace eplb

@@ -1,0 +1,90 @@
+#ifndef EPLB_SERVER_BALANCER_INCREMENTAL_LOAD_POTENTIAL_H_
+#define EPLB_SERVER_BALANCER_INCREMENTAL_LOAD_POTENTIAL_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "server/balancer/incremental/at.h"
+#include "server/balancer/incremental/layer_slots.h"
+
+namespace eplb {
+
+// One layer's loads in one of the samples that the placement should serve.
+struct LayerSample {
+  double weight = 1;                      // > 0; the weights of the samples of a layer are taken as shares of their sum
+  std::span<const double> loads = {};     // [experts] expected tokens
+  std::span<const double> variance = {};  // [experts] of the forecast, in squared tokens; empty: loads are certain
+};
+
+// What is minimised instead of the largest GPU load.
+//
+// The largest load is a poor guide for a search that makes few moves: where two GPUs are equally loaded no single move
+// lowers it, and a plan that only looks at the fullest GPU leaves the second fullest to be the problem of the next
+// window. So a layer's potential is the power mean of the GPU loads (the p-norm, which bounds the largest load from
+// both sides and becomes it as p grows):
+//   P = ( sum over GPUs g of v(g) (L(g) / v(g))^p / sum of v )^(1/p),   in tokens per unit of speed,
+// v(g) the speed of g and L(g) its load. P is least when all L(g) / v(g) are equal.
+//
+// Loads to come are uncertain: expert e has the expected load x and variance q, so a GPU that holds one replica of each
+// of several experts has the variance sum of q / replicas^2. To second order the expected power mean is the power mean
+// of L plus (p - 1) / 2 times the variance over the mean load M, so each replica is charged
+//   c(e, r) = x / r + (p - 1) / (2 M) * q / r^2,
+// which spreads and replicates experts whose load is large or erratic before they become a problem. This is the
+// entropic risk measure (Foellmer and Schied, "Stochastic Finance", 4.3) of independent errors with risk aversion (p -
+// 1) / M.
+//
+// With several samples P is their weighted mean. Terms of the sum are scaled by dP / dTerm, so that small differences
+// of sums are differences of P, in tokens.
+//
+// Owns its buffers; not thread-safe; keeps a reference to the slots.
+class LoadPotential {
+ public:
+  // power_exponent: p = 2^power_exponent, 1..6.
+  LoadPotential(const LayerSlots& slots, int power_exponent);
+
+  // Takes over the samples and measures the slots as they are.
+  void Load(std::span<const LayerSample> samples);
+  // Measures the slots again, which have changed.
+  void Refresh();
+
+  // P of the slots as measured last.
+  double value() const { return value_; }
+  int num_samples() const { return num_samples_; }
+  // Charge of one replica of an expert in a sample, were there `replicas` of it. replicas >= 1.
+  double Charge(int sample, int expert, int replicas) const {
+    const double share = 1.0 / replicas;
+    const int index = expert * num_samples_ + sample;
+    return (At(load_, index) + At(risk_, index) * share) * share;
+  }
+  // Charges of the replicas on a GPU.
+  double amount(int gpu, int sample) const { return At(amount_, gpu * num_samples_ + sample); }
+  // Scaled term of a GPU with its amount, and with any other.
+  double term(int gpu, int sample) const { return At(term_, gpu * num_samples_ + sample); }
+  double Term(int gpu, int sample, double amount) const {
+    const int index = gpu * num_samples_ + sample;
+    double power = amount * At(inverse_, index);
+    for (int i = 0; i < power_exponent_; ++i) power *= power;
+    return power * At(scale_, index);
+  }
+
+ private:
+  void MeasureAmounts();
+
+  const LayerSlots& slots_;
+  const int power_exponent_;
+  int num_samples_ = 0;
+  double value_ = 0;
+  std::vector<double> weight_;   // [samples] share
+  std::vector<double> mean_;     // [samples] M, load per unit of speed; 0: no load
+  std::vector<double> load_;     // [experts, samples]
+  std::vector<double> risk_;     // [experts, samples] (p - 1) / (2 M) * variance
+  std::vector<double> inverse_;  // [gpus, samples] 1 / (v M); 0 where there is no load
+  std::vector<double> scale_;    // [gpus, samples] v * dP / dTerm
+  std::vector<double> amount_;   // [gpus, samples]
+  std::vector<double> term_;     // [gpus, samples]
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_BALANCER_INCREMENTAL_LOAD_POTENTIAL_H_

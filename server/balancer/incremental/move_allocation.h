@@ -1,0 +1,28 @@
+#ifndef EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_ALLOCATION_H_
+#define EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_ALLOCATION_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "server/balancer/incremental/layer_planner.h"
+
+namespace eplb {
+
+// How many of each layer's moves a plan makes.
+struct MoveAllocation {
+  std::vector<int> taken;  // [layers] first moves of each
+  std::int64_t fetches = 0;
+};
+
+// Layers compete for a budget of fetches. Each layer offers its moves in order; what it gains by the first n fetches is
+// made concave (runs of moves that pay off only together become one offer of their mean gain per fetch), and the best
+// offers are taken until the budget is spent: the greedy solution of a knapsack of concave gains, which is optimal but
+// for the last, partly taken offer (Kellerer, Pferschy and Pisinger, "Knapsack Problems", 2.2 and 11.1). Coverage moves
+// are taken whatever they cost, then repairs, layers taking turns; both count against the budget. Ties go to the lower
+// layer.
+MoveAllocation AllocateMoves(std::span<const LayerMoves> layers, std::int64_t max_fetches);
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_ALLOCATION_H_

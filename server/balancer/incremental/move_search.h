@@ -1,0 +1,82 @@
+#ifndef EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_SEARCH_H_
+#define EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_SEARCH_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "server/balancer/incremental/layer_slots.h"
+#include "server/balancer/incremental/load_potential.h"
+#include "server/balancer/incremental/move.h"
+
+namespace eplb {
+
+// Finds the move that lowers a layer's potential most per fetch. It knows
+//   replace  a slot whose expert may lose a replica, or an empty one, gets another expert      1 fetch
+//   relocate an expert moves to an empty slot of another GPU                                   1 fetch
+//   exchange two slots of different GPUs exchange their experts                                2 fetches
+// and never makes a twin.
+//
+// Replacing expert a by b in a slot of GPU g changes three things: the other replicas of a get heavier, the other
+// replicas of b lighter, and g holds b instead of a. The first depends on the slot only, the second on b only, so they
+// are computed once, and branch and bound over (slot, b) pairs finds the best: the first two alone bound the gain from
+// above. (Where a and b have other replicas on the same GPU both effects meet there and the gain is larger than their
+// sum; these pairs are
+// bounded and tried apart, where the GPU is among those with the largest terms.) Exchanges are bounded, for each pair
+// of GPUs, by what the ideal exchange would gain, and looked for where one side is among the GPUs with the largest
+// terms.
+//
+// Owns its buffers; not thread-safe; keeps references.
+class MoveSearch {
+ public:
+  MoveSearch(const LayerSlots& slots, const LoadPotential& potential);
+
+  // The best move of at most max_fetches (>= 1) that gains more than min_gain_per_fetch (>= 0) tokens per fetch, or one
+  // with num_changes 0. Ties go to what is found first.
+  Move FindBest(int max_fetches, double min_gain_per_fetch);
+
+  // Gain of giving a slot another expert, to first order in P and exact in which GPUs are touched.
+  double GainOfReplacing(int slot, std::int32_t expert);
+  // Gain of taking the expert out of a slot.
+  double GainOfEmptying(int slot) { return GainOfReplacing(slot, kEmptySlot); }
+
+ private:
+  struct Source {
+    std::int32_t slot;
+    double relief;  // gain on its own GPU of taking the slot's expert out, 0 for an empty slot
+    double value;   // less the loss on the GPUs of the expert's other replicas
+  };
+
+  void RankGpus();
+  void Prepare();
+  double ValueOfAdding(int expert) const;
+  Source Drop(int slot) const;
+  void SearchReplacements();
+  void TryReplacement(const Source& source, int expert);
+  void TryOverlapping(const Source& source);
+  void ConsiderReplacement(int slot, int expert);
+  void SearchExchanges(bool with_exchanges);
+  void SearchGpuPair(int from, int to, bool with_exchanges);
+  double IdealExchange(int from, int to) const;
+  double GainOfExchange(int from, int to, std::int32_t leaving, std::int32_t coming) const;
+  bool ExchangeAllowed(int slot, int other) const;
+  void AddDelta(int gpu, int sample, double delta);
+
+  const LayerSlots& slots_;
+  const LoadPotential& potential_;
+  double best_rate_ = 0;  // gain per fetch of best_
+  Move best_;
+  std::vector<double> charge_;          // [experts, samples] of a replica as things are
+  std::vector<double> next_charge_;     // [experts, samples] with one replica more
+  std::vector<double> value_of_add_;    // [experts]
+  std::vector<Source> sources_;         // slots that may be replaced
+  std::vector<std::int32_t> hot_gpus_;  // those with the largest terms, falling
+  std::vector<char> is_hot_;            // [gpus] 0: no, else yes
+  std::vector<std::int32_t> adds_;      // experts that may be worth adding
+  std::vector<double> delta_;           // [gpus, samples] scratch, zero between calls
+  std::vector<std::int32_t> touched_;   // GPUs with a delta
+  std::vector<char> is_touched_;        // [gpus]
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_SEARCH_H_
