@@ -11,6 +11,8 @@
 #include "client/eplbctl/output.h"
 #include "client/eplbctl/plan_flags.h"
 #include "client/eplbctl/rebalance_result.h"
+#include "client/eplbctl/remote_rebalance.h"
+#include "client/eplbctl/server_flags.h"
 #include "client/files/file_io.h"
 #include "client/files/placement_file.h"
 #include "server/base/status_macros.h"
@@ -24,7 +26,8 @@ constexpr char kFooter[] =
     "  eplbctl rebalance --loads loads.csv --slots 288 --gpus 32 --local\n"
     "  eplbctl rebalance --loads loads.npy --window 3 --slots 288 --gpus 32 --nodes 4 --groups 8 \\\n"
     "      --policy hierarchical --local --format json --output plan.json\n"
-    "  eplbctl rebalance --loads loads.csv --slots 288 --gpus 32 --current plan.json --moves-per-layer 3 --local\n\n"
+    "  eplbctl rebalance --loads loads.csv --slots 288 --gpus 32 --current plan.json --moves-per-layer 3 \\\n"
+    "      --server localhost:50051\n\n"
     "Loads are tokens per expert; the replicas of an expert share them evenly. Balancedness is mean over max GPU load\n"
     "of a layer, step time the sum over layers of max over the sum of mean. A twin is a second replica of an expert "
     "on\n"
@@ -37,6 +40,7 @@ struct Flags {
   LoadFlags loads;
   FleetFlags fleet;
   PlanFlags plan;
+  ServerFlags server;
   OutputFlags output;
   std::string current;
   bool local = false;
@@ -55,7 +59,16 @@ absl::StatusOr<Placement> ReadBefore(const Flags& flags, const LoadSelection& se
                                                  " slots in each layer: must be ", topology.num_slots()));
 }
 
+absl::StatusOr<RebalanceResult> Plan(const Flags& flags, const RebalanceTask& task) {
+  if (flags.local) return RebalanceLocally(task, flags.threads);
+  EPLB_ASSIGN_OR_RETURN(ClientOptions options, flags.server.Read());
+  return RebalanceOnServer(task, std::move(options));
+}
+
 absl::Status Run(const Flags& flags) {
+  if (flags.local == flags.server.given()) {
+    return absl::InvalidArgumentError("exactly one of --local and --server HOST:PORT is required");
+  }
   EPLB_ASSIGN_OR_RETURN(TopologyOptions topology_options, flags.fleet.Options());
   EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(topology_options));
   EPLB_ASSIGN_OR_RETURN(LoadSelection selection, flags.loads.Read());
@@ -68,7 +81,7 @@ absl::Status Run(const Flags& flags) {
                            .has_current = !flags.current.empty(),
                            .options = flags.plan.Options(),
                            .constraints = flags.plan.Constraints()};
-  EPLB_ASSIGN_OR_RETURN(const RebalanceResult result, RebalanceLocally(task, flags.threads));
+  EPLB_ASSIGN_OR_RETURN(const RebalanceResult result, Plan(flags, task));
   const std::string before_name = task.has_current ? "current" : "contiguous";
   return flags.output.Write(
       [&](bool colour) { return RebalanceResultTable(task, result, selection.description, before_name, colour); },
@@ -87,7 +100,8 @@ Command AddRebalanceCommand(CLI::App& root) {
   app->add_option("--current", flags->current, "Placement in force: what eplbctl, vLLM, SGLang or vLLM-Ascend wrote")
       ->type_name("FILE")
       ->group("Plan");
-  app->add_flag("--local", flags->local, "Plan in this process")->required()->group("Where");
+  app->add_flag("--local", flags->local, "Plan in this process")->group("Where");
+  flags->server.AddTo(*app);
   app->add_option("--threads", flags->threads,
                   "Threads of a --local plan, 0 for one per core; any number gives the same")
       ->type_name("N")

@@ -18,6 +18,27 @@ struct ProgramResult {
 ProgramResult RunProgram(const std::vector<std::string>& arguments, const std::string& input = "",
                          const std::vector<std::string>& environment = {});
 
+// A program that runs beside the test. It gets SIGTERM, and is waited for, at the end of this object's life.
+class BackgroundProgram {
+ public:
+  explicit BackgroundProgram(const std::vector<std::string>& arguments);
+  ~BackgroundProgram();
+  BackgroundProgram(const BackgroundProgram&) = delete;
+  BackgroundProgram& operator=(const BackgroundProgram&) = delete;
+
+  // Reads its standard error until a line holds `text`, and returns that line. Blocks until then; empty where the
+  // program ends first.
+  std::string WaitForLine(const std::string& text);
+  // Sends SIGTERM, and waits for the end; the exit code as in ProgramResult. Only the first call does anything.
+  int Stop();
+
+ private:
+  int pid_ = 0;
+  int pipe_ = -1;
+  std::string unread_;
+  int exit_code_ = -1;
+};
+
 // A directory of its own that is removed with all it holds at the end of its life.
 class TemporaryDirectory {
  public:

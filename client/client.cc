@@ -1,0 +1,61 @@
+#include "client/client.h"
+
+#include <grpcpp/client_context.h>
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/channel.h"
+#include "client/error_details.h"
+#include "client/retry_backoff.h"
+#include "server/base/status_macros.h"
+
+namespace eplb {
+namespace {
+
+ClientOptions WithDefaults(ClientOptions options) {
+  if (options.jitter_seed == 0) options.jitter_seed = static_cast<std::uint64_t>(absl::GetCurrentTimeNanos());
+  if (!options.sleep) options.sleep = [](absl::Duration duration) { absl::SleepFor(duration); };
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Create(ClientOptions options) {
+  EPLB_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, NewChannel(options));
+  return std::make_unique<Client>(std::move(options), v1::EplbService::NewStub(channel));
+}
+
+Client::Client(ClientOptions options, std::unique_ptr<v1::EplbService::StubInterface> stub)
+    : options_(WithDefaults(std::move(options))), stub_(std::move(stub)) {}
+
+// Says which server it was that could not be reached.
+absl::Status Client::Named(absl::Status status) const {
+  if (status.code() != absl::StatusCode::kUnavailable && status.code() != absl::StatusCode::kDeadlineExceeded) {
+    return status;
+  }
+  return absl::Status(status.code(), absl::StrCat(options_.target, ": ", status.message()));
+}
+
+absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request) {
+  return Rebalance(request, options_.deadline);
+}
+
+absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request, absl::Duration deadline) {
+  const absl::Time end = absl::Now() + deadline;
+  RetryBackoff backoff(options_.retry, options_.jitter_seed + calls_++);
+  while (true) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(end));
+    v1::RebalanceResponse response;
+    absl::Status status = StatusFromGrpc(stub_->Rebalance(&context, request, &response));
+    if (status.ok()) return response;
+    const std::optional<absl::Duration> wait = backoff.NextWait(status, end - absl::Now());
+    if (!wait) return Named(std::move(status));
+    options_.sleep(*wait);
+  }
+}
+
+}  // namespace eplb

@@ -1,0 +1,36 @@
+#ifndef EPLB_CLIENT_EPLBCTL_SERVER_FLAGS_H_
+#define EPLB_CLIENT_EPLBCTL_SERVER_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/client_options.h"
+
+namespace eplb {
+
+// --server and how to reach it: --deadline, --attempts, --tls and the certificates.
+class ServerFlags {
+ public:
+  // `server` is not required: see given().
+  void AddTo(CLI::App& app);
+
+  bool given() const { return !target_.empty(); }
+
+  // Reads the certificates. Errors name the flag or the file.
+  absl::StatusOr<ClientOptions> Read() const;
+
+ private:
+  std::string target_;
+  double deadline_seconds_ = 30;
+  int attempts_ = 4;
+  bool tls_ = false;
+  std::string root_file_;
+  std::string certificate_file_;
+  std::string key_file_;
+  std::string server_name_;
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_CLIENT_EPLBCTL_SERVER_FLAGS_H_

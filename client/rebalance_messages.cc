@@ -1,0 +1,76 @@
+#include "client/rebalance_messages.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/field_errors.h"
+#include "server/rpc/convert/placement_message.h"
+#include "server/rpc/convert/plan_options_message.h"
+#include "server/rpc/convert/topology_message.h"
+
+namespace eplb {
+namespace {
+
+void WriteSample(const LoadSample& sample, std::span<const int> model_layers, v1::LoadSample& message) {
+  message.set_weight(sample.weight);
+  for (int layer = 0; layer < sample.loads.num_layers(); ++layer) {
+    v1::LayerLoad& load = *message.add_layers();
+    load.set_model_layer(model_layers[static_cast<std::size_t>(layer)]);
+    load.mutable_tokens()->Reserve(sample.loads.num_experts());
+    for (double tokens : sample.loads.layer(layer)) load.add_tokens(static_cast<std::uint64_t>(tokens));
+  }
+}
+
+void WriteOptions(const RebalanceOptions& options, bool honour_groups, v1::PlanOptions& message) {
+  message.set_policy(PolicyMessage(options.policy));
+  message.set_work_limit(options.work_limit);
+  message.set_honour_groups(honour_groups);
+  if (options.budget.unlimited()) return;
+  v1::MoveBudget& budget = *message.mutable_budget();
+  if (options.budget.per_layer) budget.set_per_layer(*options.budget.per_layer);
+  if (options.budget.total) budget.set_total(*options.budget.total);
+  if (options.budget.bytes) budget.set_bytes(*options.budget.bytes);
+}
+
+void WriteConstraints(const PlacementConstraints& constraints, v1::PlacementConstraints& message) {
+  message.set_min_replicas(constraints.min_replicas);
+  message.set_min_nodes_per_expert(constraints.min_nodes_per_expert);
+  message.mutable_slot_budget_per_layer()->Add(constraints.slot_budget_per_layer.begin(),
+                                               constraints.slot_budget_per_layer.end());
+}
+
+}  // namespace
+
+v1::RebalanceRequest MakeRebalanceRequest(const RebalanceQuestion& question) {
+  v1::RebalanceRequest request;
+  *request.mutable_topology() = TopologyMessage(*question.topology);
+  request.mutable_excluded_gpus()->Add(question.topology->excluded_gpus.begin(),
+                                       question.topology->excluded_gpus.end());
+  for (const LoadSample& sample : question.samples) {
+    WriteSample(sample, question.model_layers, *request.add_samples());
+  }
+  if (question.current != nullptr) {
+    for (int layer = 0; layer < question.current->num_layers(); ++layer) {
+      WriteLayerPlacement(question.current->layer(layer), question.current->num_experts(),
+                          question.model_layers[static_cast<std::size_t>(layer)],
+                          {.expert_count = false, .max_routing_entries = 0}, *request.add_current());
+    }
+  }
+  WriteOptions(question.options, question.constraints.honour_groups, *request.mutable_options());
+  WriteConstraints(question.constraints, *request.mutable_constraints());
+  request.set_bytes_per_expert(question.options.bytes_per_expert);
+  return request;
+}
+
+absl::StatusOr<Placement> PlacementFromResponse(const v1::RebalanceResponse& response,
+                                                std::span<const int> model_layers, int num_experts, int num_slots) {
+  FieldErrors errors;
+  std::optional<Placement> placement = ReadPlacement(
+      response.layers(), {.model_layers = model_layers, .num_experts = num_experts, .num_slots = num_slots}, "layers",
+      errors);
+  if (placement) return *std::move(placement);
+  return absl::InternalError(absl::StrCat("the server's answer is no placement: ", errors.ToStatus().message()));
+}
+
+}  // namespace eplb

@@ -1,0 +1,72 @@
+#include "client/retry_backoff.h"
+
+#include <grpcpp/support/status.h>
+#include <gtest/gtest.h>
+
+#include "client/error_details.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace eplb {
+namespace {
+
+constexpr absl::Duration kLong = absl::Seconds(100);
+const RetryOptions kOptions = {.max_attempts = 6,
+                               .first_backoff = absl::Milliseconds(100),
+                               .max_backoff = absl::Milliseconds(400),
+                               .backoff_multiplier = 2.0};
+
+// RESOURCE_EXHAUSTED as a server sends it that asks to wait.
+absl::Status BusyFor(int seconds) {
+  google::rpc::RetryInfo retry_info;
+  retry_info.mutable_retry_delay()->set_seconds(seconds);
+  google::rpc::Status details;
+  details.add_details()->PackFrom(retry_info);
+  return StatusFromGrpc(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "busy", details.SerializeAsString()));
+}
+
+TEST(RetryBackoffTest, WaitsGrowToTheBoundAndThenEnd) {
+  RetryBackoff backoff(kOptions, 1);
+  for (const int ceiling : {100, 200, 400, 400, 400}) {
+    const auto wait = backoff.NextWait(absl::UnavailableError(""), kLong);
+    ASSERT_TRUE(wait.has_value());
+    EXPECT_GE(*wait, absl::Milliseconds(ceiling / 2));
+    EXPECT_LT(*wait, absl::Milliseconds(ceiling));
+  }
+  EXPECT_EQ(backoff.NextWait(absl::UnavailableError(""), kLong), std::nullopt);
+}
+
+TEST(RetryBackoffTest, OnlyWhatMayPassIsTriedAgain) {
+  RetryBackoff backoff(kOptions, 1);
+  EXPECT_EQ(backoff.NextWait(absl::InvalidArgumentError(""), kLong), std::nullopt);
+  EXPECT_EQ(backoff.NextWait(absl::DeadlineExceededError(""), kLong), std::nullopt);
+  EXPECT_EQ(backoff.NextWait(absl::InternalError(""), kLong), std::nullopt);
+  EXPECT_TRUE(backoff.NextWait(absl::ResourceExhaustedError(""), kLong).has_value());
+}
+
+TEST(RetryBackoffTest, NeverComesBackSoonerThanTheServerAsked) {
+  RetryBackoff backoff(kOptions, 1);
+  EXPECT_EQ(backoff.NextWait(BusyFor(7), kLong), absl::Seconds(7));
+}
+
+TEST(RetryBackoffTest, GivesUpWhereTheDeadlineHasNoRoomForTheWait) {
+  RetryBackoff backoff(kOptions, 1);
+  EXPECT_EQ(backoff.NextWait(BusyFor(7), absl::Seconds(7)), std::nullopt);
+}
+
+TEST(RetryBackoffTest, OtherSeedsWaitOtherTimes) {
+  RetryBackoff one(kOptions, 1);
+  RetryBackoff same(kOptions, 1);
+  RetryBackoff other(kOptions, 2);
+  const auto wait = one.NextWait(absl::UnavailableError(""), kLong);
+  EXPECT_EQ(wait, same.NextWait(absl::UnavailableError(""), kLong));
+  EXPECT_NE(wait, other.NextWait(absl::UnavailableError(""), kLong));
+}
+
+TEST(RetryBackoffTest, OneAttemptNeverRetries) {
+  RetryBackoff backoff({.max_attempts = 1}, 1);
+  EXPECT_EQ(backoff.NextWait(absl::UnavailableError(""), kLong), std::nullopt);
+}
+
+}  // namespace
+}  // namespace eplb

@@ -1,0 +1,156 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/subprocess.h"
+
+namespace eplb::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Json = nlohmann::ordered_json;
+
+// One server for all tests of this program, on any free port.
+class LocalAndServerTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    server_ = std::make_unique<BackgroundProgram>(
+        std::vector<std::string>{EPLB_SERVER, "--grpc.listen_address=127.0.0.1:0",
+                                 "--health.listen_address=127.0.0.1:0", "--metrics.listen_address=127.0.0.1:0"});
+    const std::string line = server_->WaitForLine("event=server_ready");
+    const auto start = line.find(" grpc=") + 6;
+    address_ = line.substr(start, line.find(' ', start) - start);
+    ASSERT_THAT(address_, HasSubstr("127.0.0.1:")) << line;
+  }
+  static void TearDownTestSuite() {
+    EXPECT_EQ(server_->Stop(), 0) << "SIGTERM drains";
+    server_.reset();
+  }
+
+  static ProgramResult Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {EPLB_EPLBCTL, "rebalance"});
+    return RunProgram(arguments);
+  }
+  static Json Plan(std::vector<std::string> arguments, const std::vector<std::string>& where) {
+    arguments.insert(arguments.end(), where.begin(), where.end());
+    arguments.insert(arguments.end(), {"--format", "json"});
+    const ProgramResult result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.exit_code == 0 ? Json::parse(result.out) : Json();
+  }
+  // Plans both ways; everything but the time must be the same, to the last byte.
+  static void ExpectTheSame(const std::vector<std::string>& arguments) {
+    Json local = Plan(arguments, {"--local"});
+    Json remote = Plan(arguments, {"--server", address_});
+    ASSERT_TRUE(local.erase("compute_ms") == 1 && remote.erase("compute_ms") == 1);
+    EXPECT_EQ(local.dump(), remote.dump()) << ::testing::PrintToString(arguments);
+  }
+  std::string Generate(const std::vector<std::string>& flags) const {
+    const std::string path = directory_.Path("loads.csv");
+    std::vector<std::string> arguments = {EPLB_EPLBCTL, "generate", "--output", path};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    EXPECT_EQ(RunProgram(arguments).exit_code, 0);
+    return path;
+  }
+
+  static std::unique_ptr<BackgroundProgram> server_;
+  static std::string address_;
+  TemporaryDirectory directory_;
+};
+
+std::unique_ptr<BackgroundProgram> LocalAndServerTest::server_;
+std::string LocalAndServerTest::address_;
+
+TEST_F(LocalAndServerTest, EveryPolicyPlacesAlike) {
+  for (const char* seed : {"1", "2"}) {
+    const std::string loads = Generate({"--layers", "5", "--experts", "32", "--seed", seed, "--first-layer", "3"});
+    for (const char* policy : {"auto", "global", "hierarchical", "optimized"}) {
+      ExpectTheSame(
+          {"--loads", loads, "--slots", "40", "--gpus", "8", "--nodes", "2", "--groups", "4", "--policy", policy});
+    }
+  }
+}
+
+TEST_F(LocalAndServerTest, FromACurrentPlacementTooAndWithABudget) {
+  const std::string loads = Generate({"--layers", "4", "--experts", "16"});
+  const std::string current = directory_.Path("current.json");
+  ASSERT_EQ(Run({"--loads", loads, "--slots", "24", "--gpus", "4", "--local", "--output", current}).exit_code, 0);
+  const std::string later = Generate({"--layers", "4", "--experts", "16", "--seed", "9"});
+  ExpectTheSame({"--loads", later, "--slots", "24", "--gpus", "4", "--current", current});
+}
+
+TEST_F(LocalAndServerTest, LoadsThatAreNoWholeTokensTravelAlike) {
+  const std::string loads =
+      directory_.Write("shares.csv", "window,layer,e0,e1,e2,e3\n0,7,0.1,0.2,0.30000000001,1e-9\n");
+  ExpectTheSame({"--loads", loads, "--slots", "6", "--gpus", "2"});
+}
+
+TEST_F(LocalAndServerTest, UnevenFleetsTravelAlike) {
+  const std::string loads = Generate({"--layers", "3", "--experts", "12"});
+  const std::string topology = directory_.Write(
+      "fleet.json",
+      R"({"slots_per_gpu": [6, 5, 4, 4], "gpu_speed": [1, 1, 0.5, 2], "num_nodes": 2, "excluded_gpus": [1]})");
+  ExpectTheSame({"--loads", loads, "--topology", topology, "--policy", "optimized"});
+}
+
+TEST_F(LocalAndServerTest, MeasuredLoadsPlaceAlike) {
+  const char* variable = std::getenv("EPLB_SHARED_DIR");
+  const std::string shared = variable == nullptr ? EPLB_SOURCE_DIR "/../shared" : variable;
+  const std::string loads = shared + "/traces/deepseek_v3_prefill_in1024.csv";
+  if (!std::filesystem::exists(loads)) {
+    GTEST_SKIP() << loads << " is not there (set EPLB_SHARED_DIR to the folder that holds traces/)";
+  }
+  ExpectTheSame({"--loads", loads, "--slots", "288", "--gpus", "32"});
+  ExpectTheSame({"--loads", loads, "--slots", "288", "--gpus", "32", "--policy", "global"});
+  ExpectTheSame({"--loads", loads, "--slots", "288", "--gpus", "32", "--policy", "hierarchical", "--groups", "8",
+                 "--nodes", "4"});
+}
+
+TEST_F(LocalAndServerTest, TheServersErrorsAreOneLineWithTheExitCodeOfTheirKind) {
+  const std::string loads = Generate({"--layers", "1", "--experts", "8"});
+  const ProgramResult bad =
+      Run({"--loads", loads, "--slots", "10", "--gpus", "4", "--policy", "global", "--server", address_});
+  EXPECT_EQ(bad.exit_code, 2) << bad.err;
+  EXPECT_EQ(bad.out, "");
+  EXPECT_THAT(bad.err, HasSubstr("slots"));
+  EXPECT_EQ(bad.err.find('\n'), bad.err.size() - 1) << bad.err;
+}
+
+TEST_F(LocalAndServerTest, AServerThatIsNotThereIsExitCode3) {
+  const std::string loads = Generate({"--layers", "1", "--experts", "8"});
+  // Port 1 is privileged and nobody's.
+  const ProgramResult result =
+      Run({"--loads", loads, "--slots", "8", "--gpus", "4", "--server", "127.0.0.1:1", "--attempts", "1"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("eplbctl rebalance: 127.0.0.1:1: "));
+}
+
+TEST_F(LocalAndServerTest, TheTableIsTheSameButForTheTime) {
+  const std::string loads = Generate({"--layers", "2", "--experts", "8"});
+  const ProgramResult result = Run({"--loads", loads, "--slots", "12", "--gpus", "4", "--server", address_});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("balancedness, mean of layers"));
+  EXPECT_THAT(result.out, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(LocalAndServerTest, ExactlyOnePlaceToPlanIsAskedFor) {
+  const std::string loads = Generate({"--layers", "1", "--experts", "8"});
+  for (const std::vector<std::string>& where : {std::vector<std::string>{}, {"--local", "--server", address_}}) {
+    std::vector<std::string> arguments = {"--loads", loads, "--slots", "8", "--gpus", "4"};
+    arguments.insert(arguments.end(), where.begin(), where.end());
+    const ProgramResult result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr("exactly one of --local and --server HOST:PORT is required"));
+  }
+}
+
+}  // namespace
+}  // namespace eplb::testing
