@@ -13,7 +13,6 @@ bool LookingAtString(DocumentReader& reader) {
 }
 
 bool ReadMember(DocumentReader& reader, int depth, DocumentEntry& entry) {
-  if (!LookingAtString(reader)) return reader.Fail("expected a key in double quotes");
   entry.position = reader.position();
   entry.key = reader.TakeString();
   return reader.Consume(":") && ReadValue(reader, depth + 1, entry.value);
@@ -25,6 +24,7 @@ bool ReadObject(DocumentReader& reader, int depth, DocumentNode& node) {
   if (!reader.Consume("{")) return false;
   if (reader.TryConsume("}")) return true;
   do {
+    if (!LookingAtString(reader)) return reader.Fail("expected a key in double quotes");
     if (!ReadMember(reader, depth, node.entries.emplace_back())) return false;
   } while (reader.TryConsume(","));
   return reader.Consume("}");
@@ -56,9 +56,12 @@ bool ReadValue(DocumentReader& reader, int depth, DocumentNode& node) {
   if (reader.LookingAt("{")) return ReadObject(reader, depth, node);
   if (reader.LookingAt("[")) return ReadArray(reader, depth, node);
   if (reader.LookingAtType(Tokenizer::TYPE_IDENTIFIER)) return ReadWord(reader, node);
+  if (LookingAtString(reader)) {
+    node.text = reader.TakeString();
+  } else if (!reader.TakeNumber(node.text)) {
+    return false;
+  }
   node.kind = DocumentNode::Kind::kScalar;
-  if (!LookingAtString(reader)) return reader.TakeNumber(node.text);
-  node.text = reader.TakeString();
   return true;
 }
 

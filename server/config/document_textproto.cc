@@ -28,14 +28,15 @@ bool ReadList(DocumentReader& reader, int depth, DocumentNode& node) {
 }
 
 bool ReadScalar(DocumentReader& reader, DocumentNode& node) {
-  node.kind = DocumentNode::Kind::kScalar;
   if (reader.LookingAtType(Tokenizer::TYPE_IDENTIFIER)) {
     node.text = reader.text();
     reader.Next();
-    return true;
+  } else if (reader.LookingAtType(Tokenizer::TYPE_STRING)) {
+    while (reader.LookingAtType(Tokenizer::TYPE_STRING)) node.text += reader.TakeString();  // adjacent ones are one
+  } else if (!reader.TakeNumber(node.text)) {
+    return false;
   }
-  if (!reader.LookingAtType(Tokenizer::TYPE_STRING)) return reader.TakeNumber(node.text);
-  while (reader.LookingAtType(Tokenizer::TYPE_STRING)) node.text += reader.TakeString();  // adjacent ones are one
+  node.kind = DocumentNode::Kind::kScalar;
   return true;
 }
 
@@ -47,7 +48,6 @@ bool ReadValue(DocumentReader& reader, int depth, DocumentNode& node) {
 }
 
 bool ReadField(DocumentReader& reader, int depth, DocumentEntry& entry) {
-  if (!reader.LookingAtType(Tokenizer::TYPE_IDENTIFIER)) return reader.Fail("expected the name of a setting");
   entry.position = reader.position();
   entry.key = reader.text();
   reader.Next();
@@ -60,6 +60,7 @@ bool ReadField(DocumentReader& reader, int depth, DocumentEntry& entry) {
 
 bool ReadFields(DocumentReader& reader, int depth, std::vector<DocumentEntry>& entries) {
   while (!reader.failed() && !reader.at_end() && !reader.LookingAt("}")) {
+    if (!reader.LookingAtType(Tokenizer::TYPE_IDENTIFIER)) return reader.Fail("expected the name of a setting");
     if (!ReadField(reader, depth, entries.emplace_back())) return false;
   }
   return !reader.failed();

@@ -76,7 +76,9 @@ class ConfigLoader {
   }
 
  private:
-  static std::string VersionText() { return absl::StrCat("eplb-server ", BuildVersion(), " (", BuildRevision(), ")\n"); }
+  static std::string VersionText() {
+    return absl::StrCat("eplb-server ", BuildVersion(), " (", BuildRevision(), ")\n");
+  }
 
   static std::string Complaint(const ConfigErrors& errors) {
     return absl::StrCat("eplb-server: the configuration is wrong:\n", errors.ToText());

@@ -19,6 +19,10 @@ RebalanceMetrics::RebalanceMetrics(prometheus::Registry& registry)
       balancedness_after_(AddStage(registry, metrics::kRebalanceBalancedness, labels::kAfter, BalancednessBuckets())),
       step_time_before_(AddStage(registry, metrics::kRebalanceStepTime, labels::kBefore, StepTimeBuckets())),
       step_time_after_(AddStage(registry, metrics::kRebalanceStepTime, labels::kAfter, StepTimeBuckets())),
+      gap_(AddHistograms(registry, metrics::kRebalanceGap).Add({}, GapBuckets())),
+      intra_node_moves_(AddCounters(registry, metrics::kRebalanceMoves).Add({{labels::kReach, labels::kIntraNode}})),
+      inter_node_moves_(AddCounters(registry, metrics::kRebalanceMoves).Add({{labels::kReach, labels::kInterNode}})),
+      twins_(AddCounters(registry, metrics::kRebalanceTwins).Add({})),
       shed_(AddCounters(registry, metrics::kRebalanceShed).Add({})),
       deduplicated_(AddCounters(registry, metrics::kRebalanceDeduplicated).Add({})) {}
 
@@ -30,6 +34,10 @@ void RebalanceMetrics::OnPlanned(const RebalanceOutcome& outcome) {
   balancedness_after_.Observe(outcome.balancedness_after);
   step_time_before_.Observe(outcome.step_time_before);
   step_time_after_.Observe(outcome.step_time_after);
+  gap_.Observe(outcome.lower_bound_gap);
+  intra_node_moves_.Increment(outcome.intra_node_fetches);
+  inter_node_moves_.Increment(outcome.inter_node_fetches);
+  twins_.Increment(outcome.twins);
 }
 
 void RebalanceMetrics::OnShed() { shed_.Increment(); }

@@ -25,6 +25,10 @@ class RebalanceMetrics final : public RebalanceObserver {
   prometheus::Histogram& balancedness_after_;
   prometheus::Histogram& step_time_before_;
   prometheus::Histogram& step_time_after_;
+  prometheus::Histogram& gap_;
+  prometheus::Counter& intra_node_moves_;
+  prometheus::Counter& inter_node_moves_;
+  prometheus::Counter& twins_;
   prometheus::Counter& shed_;
   prometheus::Counter& deduplicated_;
 };

@@ -59,7 +59,10 @@ struct RebalanceOutcome {
   double balancedness_after = 1;
   double step_time_before = 1;
   double step_time_after = 1;
-  int fetches = 0;
+  double lower_bound_gap = 0;  // of the step time, relative to its proven lower bound; 0: it is met
+  int intra_node_fetches = 0;  // experts that a GPU copies from its own node
+  int inter_node_fetches = 0;
+  int twins = 0;  // in the planned placement
 };
 
 // Learns of Rebalance calls. Called on planning threads and gRPC's: implementations are thread-safe and do not block.

@@ -1,5 +1,6 @@
 #include "server/rpc/rebalance_handler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,7 +19,17 @@ namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 128;  // a longer one is refused with the rest of the request
 
-RebalanceOutcome OutcomeOf(const RebalancePlan& plan, absl::Duration compute, absl::Duration queue) {
+// Copies within a GPU are no fetches.
+int CountFetches(const RebalancePlan& plan, const Topology& topology, bool within_node) {
+  return static_cast<int>(std::count_if(plan.transfers.begin(), plan.transfers.end(), [&](const Transfer& transfer) {
+    const int source = topology.gpu_of_slot(transfer.source_slot);
+    const int target = topology.gpu_of_slot(transfer.target_slot);
+    return source != target && (topology.node_of_gpu(source) == topology.node_of_gpu(target)) == within_node;
+  }));
+}
+
+RebalanceOutcome OutcomeOf(const RebalancePlan& plan, const Topology& topology, absl::Duration compute,
+                           absl::Duration queue) {
   return {.policy = PolicyName(plan.policy),
           .compute_duration = compute,
           .queue_duration = queue,
@@ -26,7 +37,10 @@ RebalanceOutcome OutcomeOf(const RebalancePlan& plan, absl::Duration compute, ab
           .balancedness_after = plan.balancedness_after(),
           .step_time_before = plan.step_time_before(),
           .step_time_after = plan.step_time_after(),
-          .fetches = plan.fetches()};
+          .lower_bound_gap = plan.step_time_after() / plan.lower_bound_step_time() - 1,
+          .intra_node_fetches = CountFetches(plan, topology, true),
+          .inter_node_fetches = CountFetches(plan, topology, false),
+          .twins = plan.twins()};
 }
 
 }  // namespace
@@ -91,7 +105,7 @@ absl::StatusOr<grpc::ByteBuffer> RebalanceHandler::Plan(const grpc::ByteBuffer& 
   auto& response = arena.Create<v1::RebalanceResponse>();
   WriteRebalanceResponse(input, plan, compute, response);
   if (parts_.rebalance_observer != nullptr) {
-    parts_.rebalance_observer->OnPlanned(OutcomeOf(plan, compute, queue_duration));
+    parts_.rebalance_observer->OnPlanned(OutcomeOf(plan, input.topology, compute, queue_duration));
   }
   return SerializeMessage(response);
 }
