@@ -32,6 +32,17 @@ std::string ReadyText(const BoundAddresses& addresses) {
   return text;
 }
 
+// Security that is asked for and not there must stop the server, not be left out.
+absl::Status RefuseUnenforced(const config::v1::ServerConfig& config) {
+  if (!config.tls().certificate_file().empty()) {
+    return absl::UnimplementedError("tls.certificate_file: this build cannot serve TLS");
+  }
+  if (config.authorization().enabled()) {
+    return absl::UnimplementedError("authorization.enabled: this build cannot enforce it");
+  }
+  return absl::OkStatus();
+}
+
 void WarnOfExposure(const config::v1::ServerConfig& config, Logger& logger) {
   const std::optional<Address> address = ParseAddress(config.grpc().listen_address());
   if (!address || address->is_loopback()) return;
@@ -62,9 +73,7 @@ App::App(const Config& config, Logger& logger)
 App::~App() = default;
 
 absl::Status App::StartParts() {
-  if (config_.proto().authorization().enabled()) {
-    return absl::UnimplementedError("authorization.enabled: this build cannot enforce it");
-  }
+  EPLB_RETURN_IF_ERROR(RefuseUnenforced(config_.proto()));
   WarnOfExposure(config_.proto(), logger_);
   EPLB_RETURN_IF_ERROR(StartMetrics());
   EPLB_RETURN_IF_ERROR(StartRpc());

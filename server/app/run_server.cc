@@ -1,5 +1,8 @@
 #include "server/app/run_server.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <memory>
 #include <string>
 
@@ -7,11 +10,23 @@
 #include "server/app/library_logs.h"
 #include "server/app/options_from_config.h"
 #include "server/app/stop_signals.h"
+#include "server/base/check.h"
 #include "server/base/clock.h"
 
 namespace eplb {
+namespace {
+
+// A closed standard stream would give its number to the next socket, and the log would be written into that.
+void OpenStandardStreams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    if (fcntl(stream, F_GETFD) < 0) EPLB_CHECK(open("/dev/null", O_RDWR) == stream);
+  }
+}
+
+}  // namespace
 
 int RunServer(const Config& config) {
+  OpenStandardStreams();
   StopSignals signals;
   Logger logger(LoggerOptionsOf(config), RealClock());
   const LibraryLogs library_logs(logger);
