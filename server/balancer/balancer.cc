@@ -59,12 +59,14 @@ std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current,
                                       const LoadMatrix& loads, const Topology& topology, const ParallelFor& parallel) {
   std::vector<LayerReport> layers(static_cast<std::size_t>(loads.num_layers()));
   std::vector<BalanceMeter> meters(static_cast<std::size_t>(parallel.width()), BalanceMeter(topology));
+  std::vector<LowerBound> bounds(static_cast<std::size_t>(parallel.width()), LowerBound(topology));
   parallel.Run(loads.num_layers(), [&](int layer, int worker) {
     LayerReport& report = layers[static_cast<std::size_t>(layer)];
     BalanceMeter& meter = meters[static_cast<std::size_t>(worker)];
     report.before = meter.Measure(before.layer(layer), loads.layer(layer));
     report.after = meter.Measure(after.layer(layer), loads.layer(layer));
-    report.lower_bound = LayerLowerBound(loads.layer(layer), topology.num_usable_slots(), topology);
+    report.lower_bound = bounds[static_cast<std::size_t>(worker)].Prove(loads.layer(layer), topology.num_usable_slots(),
+                                                                        report.after.max);
     report.twins = CountTwins(after.layer(layer), topology);
     if (!has_current) return;
     report.fetches = CountFetches(before.layer(layer), after.layer(layer), topology);

@@ -1,51 +1,59 @@
 #include "server/balancer/lower_bound.h"
 
 #include <algorithm>
-#include <utility>
-#include <vector>
+#include <limits>
 
 #include "server/base/check.h"
 
 namespace eplb {
 namespace {
 
-struct Candidate {
-  double load_per_replica;
-  double load;
-  int replicas;
-
-  bool operator<(const Candidate& other) const { return load_per_replica < other.load_per_replica; }
-};
-
-double MinMaxReplicaLoad(std::span<const double> loads, int slots) {
-  std::vector<Candidate> heap;
-  heap.reserve(loads.size());
-  for (const double load : loads) heap.push_back({load, load, 1});
-  std::make_heap(heap.begin(), heap.end());
-  for (int extra = slots - static_cast<int>(loads.size()); extra > 0; --extra) {
-    std::pop_heap(heap.begin(), heap.end());
-    Candidate& heaviest = heap.back();
-    ++heaviest.replicas;
-    heaviest.load_per_replica = heaviest.load / heaviest.replicas;
-    std::push_heap(heap.begin(), heap.end());
-  }
-  return heap.front().load_per_replica;
-}
+constexpr double kNearEnough = 1e-4;
 
 }  // namespace
 
-double LayerLowerBound(std::span<const double> loads, int slots, const Topology& topology) {
-  EPLB_CHECK(!loads.empty() && slots >= static_cast<int>(loads.size()));
-  double total_speed = 0;
-  double top_speed = 0;
+LowerBound::LowerBound(const Topology& topology) : least_slots_(std::numeric_limits<int>::max()) {
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     if (topology.excluded(gpu)) continue;
-    total_speed += topology.speed(gpu);
-    top_speed = std::max(top_speed, topology.speed(gpu));
+    total_speed_ += topology.speed(gpu);
+    top_speed_ = std::max(top_speed_, topology.speed(gpu));
+    usable_slots_ += topology.slots_on(gpu);
+    least_slots_ = std::min(least_slots_, topology.slots_on(gpu));
   }
+}
+
+double LowerBound::MinMaxReplicaLoad(std::span<const double> loads, int slots) {
+  heap_.clear();
+  for (const double load : loads) heap_.push_back({load, load, 1});
+  std::make_heap(heap_.begin(), heap_.end());
+  for (int extra = slots - static_cast<int>(loads.size()); extra > 0; --extra) {
+    std::pop_heap(heap_.begin(), heap_.end());
+    Candidate& heaviest = heap_.back();
+    ++heaviest.replicas;
+    heaviest.load_per_replica = heaviest.load / heaviest.replicas;
+    std::push_heap(heap_.begin(), heap_.end());
+  }
+  return heap_.front().load_per_replica;
+}
+
+double LowerBound::Prove(std::span<const double> loads, int slots, double reached) {
+  EPLB_CHECK(!loads.empty() && slots >= static_cast<int>(loads.size()));
   double total = 0;
   for (const double load : loads) total += load;
-  return std::max(total / total_speed, MinMaxReplicaLoad(loads, slots) / top_speed);
+  const double mean = total / total_speed_;
+  if (reached > 0 && mean >= reached * (1 - kNearEnough)) return mean;
+  const double heaviest = MinMaxReplicaLoad(loads, slots);
+  const double bound = std::max(mean, heaviest / top_speed_);
+  if (bound <= 0 || (reached > 0 && bound >= reached * (1 - kNearEnough))) return bound;
+  const CompanyBound::Shape shape{.slots = usable_slots_,
+                                  .replicas = std::min(slots, usable_slots_),
+                                  .least_slots = least_slots_,
+                                  .heaviest = heaviest};
+  return company_.Raise(loads, shape, bound * top_speed_) / top_speed_;
+}
+
+double LayerLowerBound(std::span<const double> loads, int slots, const Topology& topology) {
+  return LowerBound(topology).Prove(loads, slots);
 }
 
 }  // namespace eplb

@@ -32,6 +32,10 @@ LayerSearch::LayerSearch(const SearchProblem& problem)
   if (ReferenceIsDefined()) reference_.emplace(ReferenceShapeOf());
 }
 
+int LayerSearch::LeastReplicas() const {
+  return std::max(constraints_.min_replicas, constraints_.min_nodes_per_expert);
+}
+
 bool LayerSearch::ByGroups() const { return constraints_.honour_groups && topology_.num_nodes() > 1; }
 
 ReferenceShape LayerSearch::ReferenceShapeOf() const {
@@ -39,7 +43,7 @@ ReferenceShape LayerSearch::ReferenceShapeOf() const {
 }
 
 bool LayerSearch::ReferenceIsDefined() const {
-  return topology_.is_uniform() && (!ByGroups() || topology_.has_block_nodes()) && constraints_.min_replicas == 1 &&
+  return topology_.is_uniform() && (!ByGroups() || topology_.has_block_nodes()) && LeastReplicas() == 1 &&
          ValidateReferenceShape(ReferenceShapeOf()).ok();
 }
 
@@ -105,24 +109,49 @@ double LayerSearch::Place(int budget, double enough, std::int64_t work_limit) {
   const PackingProblem problem{.loads = expert_loads_.span(),
                                .slots_on = slots_on_.span(),
                                .speed = speeds_.span(),
-                               .min_replicas = std::min({constraints_.min_replicas, num_gpus, slots / num_experts})};
-  WorkMeter work(work_limit);
+                               .min_replicas = std::min({LeastReplicas(), num_gpus, slots / num_experts})};
+  // With several samples the search for their mean only prepares the one for them all.
+  const std::int64_t mean_work = samples_.size() > 1 ? work_limit / 2 : work_limit;
+  WorkMeter mean_meter(mean_work);
   packing_.Run(problem,
                {.tolerance = ToleranceFor(work_limit_, DefaultWorkLimit(topology_.num_slots())),
                 .enough = enough,
                 .patient = work_limit_ > 0},
-               &work);
+               &mean_meter);
   if (reference_ && !ByGroups() && slots == topology_.num_slots() && !packing_.GoodEnough()) {
     reference_->Run(loads_.span());
-    packing_.Offer(reference_->physical_to_logical(), &work);
+    packing_.Offer(reference_->physical_to_logical(), &mean_meter);
   }
-  const ReplicaLayout& best = packing_.best();
-  for (int slot = 0; slot < best.num_slots; ++slot) {
-    const int gpu = best.gpu_of[slot];
-    result_[topology_.first_slot(gpus_[gpu]) + slot - best.first_slot[gpu]] = experts_[best.expert_in[slot]];
+  WorkMeter work(work_limit - std::min(work_limit, mean_meter.done()));
+  double max = packing_.best_max();
+  layout_ = packing_.best();
+  if (samples_.size() > 1 || constraints_.min_nodes_per_expert > 1) max = PlaceSamples(problem.min_replicas, &work);
+  for (int slot = 0; slot < layout_.num_slots; ++slot) {
+    const int gpu = layout_.gpu_of[slot];
+    result_[topology_.first_slot(gpus_[gpu]) + slot - layout_.first_slot[gpu]] = experts_[layout_.expert_in[slot]];
   }
   RepeatExperts(budget);
-  return packing_.best_max();
+  return max;
+}
+
+// Improves layout_ for all samples and the rule about nodes. Returns the objective.
+double LayerSearch::PlaceSamples(int min_replicas, WorkMeter* work) {
+  const int num_samples = static_cast<int>(samples_.size());
+  sample_problem_.min_replicas = min_replicas;
+  sample_problem_.min_nodes = constraints_.min_nodes_per_expert;
+  sample_problem_.weights.Resize(num_samples);
+  sample_problem_.loads.Resize(experts_.size() * num_samples);
+  for (int k = 0; k < num_samples; ++k) {
+    const SampleLoads& sample = samples_[static_cast<std::size_t>(k)];
+    sample_problem_.weights[k] = sample.weight / total_weight_;
+    for (int i = 0; i < experts_.size(); ++i) {
+      sample_problem_.loads[i * num_samples + k] = sample.loads[static_cast<std::size_t>(experts_[i])];
+    }
+  }
+  sample_problem_.node_of.Resize(gpus_.size());
+  for (int i = 0; i < gpus_.size(); ++i) sample_problem_.node_of[i] = topology_.node_of_gpu(gpus_[i]);
+  sample_search_.Run(sample_problem_, work_limit_ > 0, work, &layout_);
+  return sample_search_.objective();
 }
 
 // The usable GPUs of a node, or all.
@@ -225,7 +254,7 @@ void LayerSearch::PlaceByGroups(std::span<const std::int32_t> node_of_group, int
     CollectGpus(node);
     max = std::max(max, Place(node_budget_[node], max, work_limit / num_nodes));
   }
-  if (reference_ && budget >= topology_.num_slots()) TakeReferenceIfBetter(max);
+  if (reference_ && samples_.size() == 1 && budget >= topology_.num_slots()) TakeReferenceIfBetter(max);
 }
 
 // For groups, where the reference may find better company for a hot expert than the best-balanced nodes allow.
@@ -249,11 +278,12 @@ void LayerSearch::TakeReferenceIfBetter(double max) {
 
 std::span<const std::int32_t> LayerSearch::Run(std::span<const SampleLoads> samples, int slot_budget) {
   EPLB_CHECK(!samples.empty() && slot_budget >= num_experts_);
-  double total_weight = 0;
-  for (const SampleLoads& sample : samples) total_weight += sample.weight;
+  samples_ = samples;
+  total_weight_ = 0;
+  for (const SampleLoads& sample : samples) total_weight_ += sample.weight;
   loads_.Assign(num_experts_, 0.0);
   for (const SampleLoads& sample : samples) {
-    const double share = samples.size() == 1 ? 1.0 : sample.weight / total_weight;
+    const double share = samples.size() == 1 ? 1.0 : sample.weight / total_weight_;
     for (int expert = 0; expert < num_experts_; ++expert) {
       loads_[expert] += share * sample.loads[static_cast<std::size_t>(expert)];
     }

@@ -9,6 +9,7 @@
 #include "server/balancer/search/flat_array.h"
 #include "server/balancer/search/group_packing.h"
 #include "server/balancer/search/packing_search.h"
+#include "server/balancer/search/sample_search.h"
 #include "server/model/constraints.h"
 #include "server/model/topology.h"
 
@@ -53,11 +54,13 @@ class LayerSearch {
   bool ByGroups() const;
   bool ReferenceIsDefined() const;
   ReferenceShape ReferenceShapeOf() const;
+  int LeastReplicas() const;
   int GroupOf(int expert) const;
   void CollectGpus(std::optional<int> node);
   void ShareBudget(int budget);
   void RepeatExperts(int budget);
   double Place(int budget, double enough, std::int64_t work_limit);
+  double PlaceSamples(int min_replicas, WorkMeter* work);
   int GroupsThatFit(int node, int group_size);
   std::span<const std::int32_t> NodesOfGroups();
   void ShareBudgetAmongNodes(std::span<const std::int32_t> node_of_group, int budget);
@@ -69,9 +72,14 @@ class LayerSearch {
   const int num_experts_;
   const std::int64_t work_limit_;
   PackingSearch packing_;
+  SampleSearch sample_search_;
+  SampleSearch::Problem sample_problem_;
   GroupPacking group_packing_;
   std::optional<ReferencePolicy> reference_;  // where it is defined
-  FlatArray<double> loads_;                   // [experts] weighted mean of the samples
+  std::span<const SampleLoads> samples_;      // of the layer at hand
+  double total_weight_ = 0;
+  ReplicaLayout layout_;
+  FlatArray<double> loads_;  // [experts] weighted mean of the samples
   // The packing problem at hand: a subset of the GPUs and of the experts.
   FlatArray<std::int32_t> gpus_;
   FlatArray<std::int32_t> slots_on_;

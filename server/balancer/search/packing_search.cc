@@ -75,12 +75,32 @@ void PackingSearch::EnumerateCounts(WorkMeter* work) {
   }
 }
 
+// The walk from where a descent on the maximum ends, then a wilder one from the greedy counts.
+void PackingSearch::RefinePairCounts(WorkMeter* work) {
+  WorkMeter share(work->left() / 4);
+  refinement_.Run(min_replicas_, good_enough_, &share, &layout_);
+  work->Charge(share.done());
+  const std::int64_t moves = work->left() * 3 / 8;
+  for (const PairCounts::Walk& walk : {PairCounts::Walk{.level = 0.9, .tolerance = 1.0, .max_moves = moves},
+                                       PairCounts::Walk{.level = 0.5, .tolerance = 1.2, .max_moves = moves}}) {
+    if (pair_counts_.Run(walk, min_replicas_, floor_, good_enough_, &random_, work, &layout_) < best_max_) {
+      Place();
+      Improve(0, work);
+      KeepIfBetter();
+    }
+    if (GoodEnough()) break;
+    counts_.Run(min_replicas_, &layout_);
+  }
+}
+
 void PackingSearch::RefineCounts(WorkMeter* work) {
   // Judging a set of counts takes one move per slot, placing it some thirty; most are not worth placing, but only
   // uniform problems can tell.
   const std::int64_t max_sets = work->left() / ((uniform() ? 2 : 64) * std::int64_t{layout_.num_slots});
   if (enumeration_.Start(min_replicas_, best_max_, max_sets, layout_) <= max_sets) {
     EnumerateCounts(work);
+  } else if (uniform() && least_slots_ == 2) {
+    RefinePairCounts(work);
   } else if (uniform() && refinement_.Run(min_replicas_, good_enough_, work, &layout_)) {
     Place();
     Improve(kFirstRefolds, work);

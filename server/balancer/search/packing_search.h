@@ -11,6 +11,7 @@
 #include "server/balancer/search/first_layout.h"
 #include "server/balancer/search/flat_array.h"
 #include "server/balancer/search/packing_problem.h"
+#include "server/balancer/search/pair_counts.h"
 #include "server/balancer/search/pair_exchange.h"
 #include "server/balancer/search/pseudo_random.h"
 #include "server/balancer/search/refold.h"
@@ -60,6 +61,7 @@ class PackingSearch {
   void Improve(int refolds, WorkMeter* work);
   bool KeepIfBetter();
   void RefineCounts(WorkMeter* work);
+  void RefinePairCounts(WorkMeter* work);
   void EnumerateCounts(WorkMeter* work);
   void Explore(bool patient, WorkMeter* work);
   void ShiftReplica();
@@ -80,6 +82,7 @@ class PackingSearch {
   ReplicaCounts counts_;
   CountRefinement refinement_;
   CountEnumeration enumeration_;
+  PairCounts pair_counts_;
   FirstLayout first_layout_;
   Refold refold_;
   ExchangeScan scan_;

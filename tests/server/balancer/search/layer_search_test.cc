@@ -147,6 +147,88 @@ TEST(LayerSearch, IsNotWorseThanTheReferenceThatHasNoTwins) {
   EXPECT_GT(compared, 100);
 }
 
+double Objective(const Topology& topology, std::span<const std::int32_t> slots, std::span<const SampleLoads> samples) {
+  double sum = 0;
+  for (const SampleLoads& sample : samples) sum += sample.weight * MaxLoad(topology, slots, sample.loads);
+  return sum;
+}
+
+TEST(LayerSearch, ServesSeveralSamplesBetterThanTheirMean) {
+  testing::RandomProblems random(8);
+  double for_samples = 0;
+  double for_mean = 0;
+  for (int round = 0; round < 20; ++round) {
+    const int experts = random.Int(16, 48);
+    const Topology topology = Topology::Create({.num_gpus = 8, .num_slots = 64}).value();
+    const int count = random.Int(2, 5);
+    std::vector<std::vector<double>> loads(static_cast<std::size_t>(count), std::vector<double>());
+    std::vector<SampleLoads> samples;
+    std::vector<double> mean(static_cast<std::size_t>(experts), 0);
+    for (std::vector<double>& row : loads) {
+      const double weight = random.Int(1, 3);
+      for (int expert = 0; expert < experts; ++expert) {
+        row.push_back(random.Int(0, 1000));
+        mean[static_cast<std::size_t>(expert)] += weight * row.back();
+      }
+      samples.push_back({.loads = row, .weight = weight});
+    }
+    const PlacementConstraints constraints;
+    LayerSearch search({.topology = &topology, .constraints = &constraints, .num_experts = experts});
+    const std::vector<std::int32_t> mean_slots = Plan(topology, mean);
+    const std::span<const std::int32_t> slots = search.Run(samples, topology.num_slots());
+    ExpectValid(topology, {slots.begin(), slots.end()}, experts, {});
+    EXPECT_EQ(CountTwins(slots, topology), 0);
+    for_samples += Objective(topology, slots, samples);
+    for_mean += Objective(topology, mean_slots, samples);
+  }
+  EXPECT_LT(for_samples, 0.97 * for_mean);
+}
+
+TEST(LayerSearch, EqualSamplesAreOneSample) {
+  testing::RandomProblems random(9);
+  const Topology topology = Topology::Create({.num_gpus = 8, .num_slots = 72}).value();
+  const PlacementConstraints constraints;
+  const LoadMatrix loads = random.Loads(1, 64);
+  const std::vector<SampleLoads> samples(3, {.loads = loads.layer(0)});
+  LayerSearch search({.topology = &topology, .constraints = &constraints, .num_experts = 64});
+  const std::span<const std::int32_t> slots = search.Run(samples, 72);
+  const double one = MaxLoad(topology, Plan(topology, loads.layer(0)), loads.layer(0));
+  EXPECT_LE(MaxLoad(topology, slots, loads.layer(0)), one * 1.001);
+}
+
+TEST(LayerSearch, EveryExpertSurvivesTheLossOfANode) {
+  testing::RandomProblems random(10);
+  int planned = 0;
+  for (int round = 0; round < 300; ++round) {
+    const int experts = random.Int(1, 32);
+    const Topology topology = random.AnyTopology(experts, 12);
+    PlacementConstraints constraints{.min_replicas = random.Int(1, 3), .min_nodes_per_expert = random.Int(2, 3)};
+    if (!CheckConstraints(constraints, 1, experts, topology).ok()) continue;
+    if (!CheckFeasible(constraints, 1, experts, topology, nullptr).ok()) continue;
+    ++planned;
+    const LoadMatrix loads = random.Loads(1, experts);
+    const std::vector<std::int32_t> slots = Plan(topology, loads.layer(0), constraints, 20'000);
+    ExpectValid(topology, slots, experts, constraints);
+    if (!SomeGpuHasMoreSlotsThan(topology, experts)) {
+      EXPECT_EQ(CountTwins(slots, topology), 0) << "round " << round;
+    }
+  }
+  EXPECT_GT(planned, 5);
+}
+
+TEST(LayerSearch, SpreadOverNodesCostsLittleBalance) {
+  const Topology topology = Topology::Create({.num_gpus = 16, .num_nodes = 4, .num_slots = 160}).value();
+  const PlacementConstraints constraints{.min_nodes_per_expert = 2};
+  testing::RandomProblems random(11);
+  for (int round = 0; round < 10; ++round) {
+    std::vector<double> loads(64);
+    for (double& load : loads) load = random.Int(1, 1000);
+    const std::vector<std::int32_t> slots = Plan(topology, loads, constraints);
+    ExpectValid(topology, slots, 64, constraints);
+    EXPECT_GT(BalanceMeter(topology).Measure(slots, loads).balancedness(), 0.995) << "round " << round;
+  }
+}
+
 TEST(LayerSearch, ScratchOfOneLayerDoesNotShowInTheNext) {
   testing::RandomProblems random(7);
   const Topology topology = Topology::Create({.num_gpus = 6, .num_slots = 24}).value();
