@@ -35,7 +35,7 @@ Quality Measure(const Shape& shape, std::int64_t work_limit) {
   LayerSearch search(
       {.topology = &topology, .constraints = &constraints, .num_experts = shape.experts, .work_limit = work_limit});
   BalanceMeter meter(topology);
-  LowerBound bounds(topology);
+  LowerBound bounds(topology, constraints, shape.experts);
   Quality sum;
   for (int seed = 1; seed <= kSeeds; ++seed) {
     const LoadMatrix loads = LognormalLoads(shape, static_cast<std::uint64_t>(seed));
