@@ -26,8 +26,10 @@ DeploymentSummary DeploymentLoop::SummaryLocked() const {
     summary.version = tracker_.in_force()->version;
   }
   summary.live_workers = registry_.CountOf(Liveness::kLive);
-  summary.missing_workers =
-      static_cast<int>(registry_.workers().size()) - summary.live_workers + (registry_.HasUnclaimedRanks() ? 1 : 0);
+  summary.missing_ranks = spec_->topology().num_gpus();
+  for (const auto& [worker_id, record] : registry_.workers()) {
+    if (record.liveness == Liveness::kLive) summary.missing_ranks -= record.identity.num_ranks;
+  }
   summary.applied_workers = tracker_.CountApplied(summary.version);
   std::optional<absl::Duration> last_report;
   for (const auto& [worker_id, fold] : folds_) last_report = std::max(last_report, fold->counters().last_report);

@@ -70,7 +70,7 @@ struct DeploymentSummary {
   std::shared_ptr<const DeploymentControl> control;  // never null
   PlacementVersion version = {};                     // newest published or told of; unset: none
   int live_workers = 0;
-  int missing_workers = 0;          // expired or excluded, plus one where ranks are covered by no worker
+  int missing_ranks = 0;            // that no live worker reports for
   int applied_workers = 0;          // that have `version` in force
   double live_balancedness = 0;     // mean over layers, newest sub-window, placement in force; 0: no loads yet
   double live_step_time = 0;        // same

@@ -3,8 +3,10 @@
 #include <memory>
 
 #include "absl/status/status.h"
-#include "server/rpc/status_details.h"
+#include "server/rpc/live_handlers.h"
+#include "server/rpc/telemetry_stream.h"
 #include "server/rpc/unary_call.h"
+#include "server/rpc/watch_stream.h"
 
 namespace eplb {
 namespace {
@@ -12,59 +14,65 @@ namespace {
 using grpc::ByteBuffer;
 using grpc::CallbackServerContext;
 
-absl::Status NoLiveDeployments() {
-  return absl::UnimplementedError("this server has no live deployments: only Rebalance with samples is served");
-}
-
-// Answers a call of any kind that is not served.
-template <typename Reactor>
-class RefusedStream final : public Reactor {
- public:
-  explicit RefusedStream(const absl::Status& status) { this->Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
-
-grpc::ServerUnaryReactor* RefuseUnary(CallbackServerContext* context, ByteBuffer* response) {
+// Answers a call by a handler that returns at once.
+template <typename Handler>
+grpc::ServerUnaryReactor* AnswerNow(CallbackServerContext* context, const ByteBuffer& request, ByteBuffer* response,
+                                    LiveContext& live, Handler handler) {
   const std::shared_ptr<UnaryCall> call = UnaryCall::Start(context, response);
-  call->Finish(NoLiveDeployments());
+  call->Finish(handler(live, IdentitiesOf(context->auth_context().get()), request));
   return call.get();
 }
 
 }  // namespace
 
+EplbService::EplbService(const EplbServiceParts& parts, const AuthorizationOptions& authorization)
+    : parts_(parts),
+      authorizer_(authorization),
+      live_{.hub = parts.hub, .authorizer = authorizer_, .limits = parts_.limits},
+      rebalance_(parts_, authorizer_) {}
+
+void EplbService::StartDraining() {
+  if (parts_.hub != nullptr) parts_.hub->Drain(parts_.reconnect_delay);
+}
+
+void EplbService::EndStreams() {
+  live_.streams.EndAll(absl::UnavailableError("the server is stopping; connect again, to any replica"));
+}
+
 grpc::ServerUnaryReactor* EplbService::Rebalance(CallbackServerContext* context, const ByteBuffer* request,
                                                  ByteBuffer* response) {
   const std::shared_ptr<UnaryCall> call = UnaryCall::Start(context, response);
-  rebalance_.Start(call, *request);
+  rebalance_.Start(call, IdentitiesOf(context->auth_context().get()), *request);
   return call.get();
 }
 
-grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* EplbService::StreamTelemetry(CallbackServerContext*) {
-  return new RefusedStream<grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>>(NoLiveDeployments());
+grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* EplbService::StreamTelemetry(CallbackServerContext* context) {
+  return TelemetryStream::Start(context, live_);
 }
 
-grpc::ServerWriteReactor<ByteBuffer>* EplbService::WatchPlacements(CallbackServerContext*, const ByteBuffer*) {
-  return new RefusedStream<grpc::ServerWriteReactor<ByteBuffer>>(NoLiveDeployments());
+grpc::ServerWriteReactor<ByteBuffer>* EplbService::WatchPlacements(CallbackServerContext* context,
+                                                                   const ByteBuffer* request) {
+  return WatchStream::Start(context, *request, live_);
 }
 
-grpc::ServerUnaryReactor* EplbService::ReportPlacementStatus(CallbackServerContext* context, const ByteBuffer*,
+grpc::ServerUnaryReactor* EplbService::ReportPlacementStatus(CallbackServerContext* context, const ByteBuffer* request,
                                                              ByteBuffer* response) {
-  return RefuseUnary(context, response);
+  return AnswerNow(context, *request, response, live_, eplb::ReportPlacementStatus);
 }
 
-grpc::ServerUnaryReactor* EplbService::GetPlacement(CallbackServerContext* context, const ByteBuffer*,
+grpc::ServerUnaryReactor* EplbService::GetPlacement(CallbackServerContext* context, const ByteBuffer* request,
                                                     ByteBuffer* response) {
-  return RefuseUnary(context, response);
+  return AnswerNow(context, *request, response, live_, eplb::GetPlacement);
 }
 
-grpc::ServerUnaryReactor* EplbService::ListDeployments(CallbackServerContext* context, const ByteBuffer*,
+grpc::ServerUnaryReactor* EplbService::ListDeployments(CallbackServerContext* context, const ByteBuffer* request,
                                                        ByteBuffer* response) {
-  return RefuseUnary(context, response);
+  return AnswerNow(context, *request, response, live_, eplb::ListDeployments);
 }
 
-grpc::ServerUnaryReactor* EplbService::UpdateDeployment(CallbackServerContext* context, const ByteBuffer*,
+grpc::ServerUnaryReactor* EplbService::UpdateDeployment(CallbackServerContext* context, const ByteBuffer* request,
                                                         ByteBuffer* response) {
-  return RefuseUnary(context, response);
+  return AnswerNow(context, *request, response, live_, eplb::UpdateDeployment);
 }
 
 }  // namespace eplb

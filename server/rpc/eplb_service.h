@@ -6,7 +6,10 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "eplb/v1/eplb_service.grpc.pb.h"
+#include "server/rpc/authorizer.h"
+#include "server/rpc/live_context.h"
 #include "server/rpc/rebalance_handler.h"
+#include "server/rpc/server_options.h"
 #include "server/rpc/service_parts.h"
 
 namespace eplb {
@@ -21,7 +24,12 @@ using RawEplbService = v1::EplbService::WithRawCallbackMethod_Rebalance<
 // eplb.v1.EplbService on gRPC's callback API: each method hands its call to the handler of that name. Thread-safe.
 class EplbService final : public RawEplbService {
  public:
-  explicit EplbService(const EplbServiceParts& parts) : rebalance_(parts) {}
+  EplbService(const EplbServiceParts& parts, const AuthorizationOptions& authorization);
+
+  // Tells open streams to go elsewhere; they stay.
+  void StartDraining();
+  // Ends all streams, and those that come later.
+  void EndStreams();
 
   grpc::ServerUnaryReactor* Rebalance(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                       grpc::ByteBuffer* response) override;
@@ -39,6 +47,9 @@ class EplbService final : public RawEplbService {
                                              grpc::ByteBuffer* response) override;
 
  private:
+  const EplbServiceParts parts_;
+  const Authorizer authorizer_;
+  LiveContext live_;
   RebalanceHandler rebalance_;
 };
 

@@ -40,15 +40,14 @@ BlockArena& OfThisThread() {
 }  // namespace
 
 absl::Status ParseMessage(const grpc::ByteBuffer& buffer, google::protobuf::MessageLite& message) {
-  grpc::ByteBuffer copy(buffer);  // shares the bytes; the reader wants to own what it reads
   bool parsed = true;
-  if (copy.Length() > 0) {
-    grpc::ProtoBufferReader reader(&copy);
+  if (buffer.Length() > 0) {
+    grpc::ProtoBufferReader reader(const_cast<grpc::ByteBuffer*>(&buffer));  // only reads
     parsed = reader.status().ok() && message.ParseFromZeroCopyStream(&reader);
   }
   if (parsed) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("the ", copy.Length(), " bytes received are no valid ", message.GetTypeName()));
+      absl::StrCat("the ", buffer.Length(), " bytes received are no valid ", message.GetTypeName()));
 }
 
 grpc::ByteBuffer SerializeMessage(const google::protobuf::MessageLite& message) {

@@ -10,6 +10,7 @@
 #include "server/base/status_macros.h"
 #include "server/rpc/convert/rebalance_request.h"
 #include "server/rpc/convert/rebalance_response.h"
+#include "server/rpc/live_convert/live_rebalance_message.h"
 #include "server/rpc/raw_message.h"
 #include "server/rpc/request_head.h"
 #include "server/rpc/status_details.h"
@@ -19,9 +20,15 @@ namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 128;  // a longer one is refused with the rest of the request
 
-// Copies within a GPU are no fetches.
+// With samples nothing is changed, whatever else the request says.
+Role NeededRole(const RebalanceHead& head) {
+  return head.has_samples || head.validate_only ? Role::kViewer : Role::kController;
+}
+
+// Copies within a GPU are no fetches; those from the checkpoint come from no node.
 int CountFetches(const RebalancePlan& plan, const Topology& topology, bool within_node) {
-  return static_cast<int>(std::count_if(plan.transfers.begin(), plan.transfers.end(), [&](const Transfer& transfer) {
+  return static_cast<int>(std::ranges::count_if(plan.transfers, [&](const Transfer& transfer) {
+    if (transfer.source_slot < 0) return !within_node;
     const int source = topology.gpu_of_slot(transfer.source_slot);
     const int target = topology.gpu_of_slot(transfer.target_slot);
     return source != target && (topology.node_of_gpu(source) == topology.node_of_gpu(target)) == within_node;
@@ -45,15 +52,18 @@ RebalanceOutcome OutcomeOf(const RebalancePlan& plan, const Topology& topology, 
 
 }  // namespace
 
-RebalanceHandler::RebalanceHandler(const EplbServiceParts& parts)
-    : parts_(parts), cache_({.retention = parts.request_id_retention}, *parts.clock) {
+RebalanceHandler::RebalanceHandler(const EplbServiceParts& parts, const Authorizer& authorizer)
+    : parts_(parts), authorizer_(authorizer), cache_({.retention = parts.request_id_retention}, *parts.clock) {
   EPLB_CHECK(parts.pool != nullptr && parts.parallel != nullptr);
 }
 
-void RebalanceHandler::Start(const std::shared_ptr<UnaryCall>& call, const grpc::ByteBuffer& request) {
+void RebalanceHandler::Start(const std::shared_ptr<UnaryCall>& call, const PeerIdentities& peer,
+                             const grpc::ByteBuffer& request) {
   if (call->finished()) return call->Finish(GivenUpStatus(call->deadline()));
   const absl::StatusOr<RebalanceHead> head = ReadRebalanceHead(request);
   if (!head.ok()) return call->Finish(head.status());
+  const absl::Status allowed = authorizer_.Check(peer, NeededRole(*head), head->deployment);
+  if (!allowed.ok()) return call->Finish(allowed);
   const bool has_id = head->request_id.size() <= kMaxRequestIdBytes;
   const absl::StatusOr<std::shared_ptr<SharedAnswer>> shared =
       cache_.Join(has_id ? head->request_id : "", request, call);
@@ -95,19 +105,35 @@ absl::StatusOr<grpc::ByteBuffer> RebalanceHandler::Plan(const grpc::ByteBuffer& 
   ThreadArena arena;
   auto& message = arena.Create<v1::RebalanceRequest>();
   EPLB_RETURN_IF_ERROR(ParseMessage(request, message));
-  if (message.samples().empty()) {
-    return absl::UnimplementedError("Rebalance without samples: this server does not plan live deployments yet");
-  }
-  EPLB_ASSIGN_OR_RETURN(const RebalanceInput input, ReadRebalanceRequest(message, parts_.plan_defaults, parts_.limits));
+  auto& response = arena.Create<v1::RebalanceResponse>();
+  EPLB_RETURN_IF_ERROR(message.samples().empty() ? PlanLive(message, response)
+                                                 : PlanFromSamples(message, queue_duration, response));
+  return SerializeMessage(response);
+}
+
+absl::Status RebalanceHandler::PlanFromSamples(const v1::RebalanceRequest& request, absl::Duration queue_duration,
+                                               v1::RebalanceResponse& response) const {
+  EPLB_ASSIGN_OR_RETURN(const RebalanceInput input, ReadRebalanceRequest(request, parts_.plan_defaults, parts_.limits));
   const absl::Duration start = parts_.clock->Monotonic();
   EPLB_ASSIGN_OR_RETURN(const RebalancePlan plan, PlanRebalance(input.problem(), input.options, *parts_.parallel));
   const absl::Duration compute = parts_.clock->Monotonic() - start;
-  auto& response = arena.Create<v1::RebalanceResponse>();
   WriteRebalanceResponse(input, plan, compute, response);
   if (parts_.rebalance_observer != nullptr) {
     parts_.rebalance_observer->OnPlanned(OutcomeOf(plan, input.topology, compute, queue_duration));
   }
-  return SerializeMessage(response);
+  return absl::OkStatus();
+}
+
+absl::Status RebalanceHandler::PlanLive(const v1::RebalanceRequest& request, v1::RebalanceResponse& response) const {
+  if (parts_.hub == nullptr) {
+    return absl::UnimplementedError("this server has no live deployments: Rebalance needs samples");
+  }
+  EPLB_ASSIGN_OR_RETURN(const RebalanceNowRequest now, ReadLiveRebalance(request, parts_.limits));
+  const absl::Duration start = parts_.clock->Monotonic();
+  EPLB_ASSIGN_OR_RETURN(const RebalanceNowResult result, parts_.hub->RebalanceNow(now));
+  WriteLiveRebalance(request, result, parts_.plan_defaults.bytes_per_expert, parts_.clock->Monotonic() - start,
+                     response);
+  return absl::OkStatus();
 }
 
 }  // namespace eplb

@@ -9,6 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "eplb/v1/rebalance.pb.h"
+#include "server/rpc/authorizer.h"
 #include "server/rpc/request_cache.h"
 #include "server/rpc/service_parts.h"
 #include "server/rpc/unary_call.h"
@@ -19,18 +21,24 @@ namespace eplb {
 // Thread-safe.
 class RebalanceHandler {
  public:
-  explicit RebalanceHandler(const EplbServiceParts& parts);
+  // The authorizer must outlive the handler.
+  RebalanceHandler(const EplbServiceParts& parts, const Authorizer& authorizer);
 
-  // Answers `call`, now or later. RESOURCE_EXHAUSTED where too many requests, or bytes of them, wait already.
-  void Start(const std::shared_ptr<UnaryCall>& call, const grpc::ByteBuffer& request);
+  // Answers `call` of that peer, now or later. RESOURCE_EXHAUSTED where too many requests, or bytes of them, wait
+  // already.
+  void Start(const std::shared_ptr<UnaryCall>& call, const PeerIdentities& peer, const grpc::ByteBuffer& request);
 
  private:
   bool TryEnqueue(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& request);
   void Run(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& request, absl::Duration enqueued);
   absl::StatusOr<grpc::ByteBuffer> Plan(const grpc::ByteBuffer& request, absl::Duration queue_duration) const;
+  absl::Status PlanFromSamples(const v1::RebalanceRequest& request, absl::Duration queue_duration,
+                               v1::RebalanceResponse& response) const;
+  absl::Status PlanLive(const v1::RebalanceRequest& request, v1::RebalanceResponse& response) const;
   void Refuse(const std::shared_ptr<SharedAnswer>& shared);
 
   const EplbServiceParts parts_;
+  const Authorizer& authorizer_;
   RequestCache cache_;
   std::atomic<std::size_t> queued_bytes_{0};
 };

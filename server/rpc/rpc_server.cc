@@ -9,6 +9,7 @@
 
 #include "absl/time/clock.h"
 #include "server/base/status_macros.h"
+#include "server/rpc/credentials.h"
 #include "server/rpc/eplb_service.h"
 #include "server/rpc/server_builder.h"
 
@@ -34,9 +35,9 @@ RpcServer::RpcServer() = default;
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const ServerOptions& options, const EplbServiceParts& parts,
                                                             RpcObserver* observer) {
   std::unique_ptr<RpcServer> server(new RpcServer());
-  server->service_ = std::make_unique<EplbService>(parts);
-  EPLB_ASSIGN_OR_RETURN(BoundServer main,
-                        BuildMainServer(options, grpc::InsecureServerCredentials(), *server->service_, observer));
+  EPLB_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, MakeServerCredentials(options.tls));
+  server->service_ = std::make_unique<EplbService>(parts, options.authorization);
+  EPLB_ASSIGN_OR_RETURN(BoundServer main, BuildMainServer(options, credentials, *server->service_, observer));
   server->main_ = std::make_unique<BoundServer>(std::move(main));
   if (!options.health_listen_address.empty()) {
     EPLB_ASSIGN_OR_RETURN(BoundServer health, BuildHealthServer(options, observer));
@@ -63,6 +64,7 @@ void RpcServer::StartDraining() {
   if (std::exchange(draining_, true)) return;
   EndHealth(main_.get());
   EndHealth(health_.get());
+  if (service_ != nullptr) service_->StartDraining();
 }
 
 void RpcServer::Shutdown(absl::Duration timeout) {
@@ -72,6 +74,7 @@ void RpcServer::Shutdown(absl::Duration timeout) {
     if (std::exchange(stopped_, true)) return;
   }
   const std::chrono::system_clock::time_point deadline = absl::ToChronoTime(absl::Now() + timeout);
+  if (service_ != nullptr) service_->EndStreams();
   if (main_ != nullptr) main_->server->Shutdown(deadline);
   if (health_ != nullptr) health_->server->Shutdown(deadline);
 }

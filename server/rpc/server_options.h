@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -19,11 +20,32 @@ struct TlsOptions {
   bool enabled() const { return !certificate_file.empty(); }
 };
 
+// What an identity may do; each of the others may read as well.
+enum class Role {
+  kViewer,      // reads: GetPlacement, ListDeployments, watches as an onlooker, Rebalance without publishing
+  kWorker,      // reports loads, watches as a worker and reports status
+  kController,  // publishes by Rebalance, and UpdateDeployment
+};
+
+// Gives a role to the identities that match. An identity has the roles of all rules that match it.
+struct AuthorizationRule {
+  std::string identity;  // a '*' at the end matches any rest; "*" everyone, also without a certificate
+  Role role = Role::kViewer;
+  std::string deployment_prefix = {};  // start of the deployments' names; empty: all, and calls that name none
+};
+
+// Who may do what. Where it is enabled, what no rule allows is refused.
+struct AuthorizationOptions {
+  bool enabled = false;
+  std::vector<AuthorizationRule> rules = {};
+};
+
 // The gRPC ports and their connections.
 struct ServerOptions {
   std::string listen_address = "127.0.0.1:0";  // port 0: any free one
   std::string health_listen_address = {};      // plaintext port that serves only health; empty: none
   TlsOptions tls = {};
+  AuthorizationOptions authorization = {};
   int max_message_bytes = 16 << 20;     // received and sent
   int max_concurrent_streams = 4096;    // on one connection
   std::int64_t memory_quota_bytes = 0;  // buffers of gRPC; 0: no quota

@@ -8,6 +8,7 @@
 #include "server/base/clock.h"
 #include "server/base/parallel_for.h"
 #include "server/base/worker_pool.h"
+#include "server/planner/hub.h"
 #include "server/rpc/convert/plan_options_message.h"
 #include "server/rpc/convert/request_limits.h"
 #include "server/rpc/observer.h"
@@ -22,10 +23,13 @@ struct EplbServiceParts {
   const Clock* clock = &RealClock();
   RebalanceObserver* rebalance_observer = nullptr;  // null: nobody is told
 
+  Hub* hub = nullptr;  // null: no live deployments, only Rebalance with samples is served
+
   RequestLimits limits = {};
   PlanDefaults plan_defaults = {};
   absl::Duration request_id_retention = absl::Minutes(2);
-  std::size_t max_queued_bytes = 256 << 20;  // of Rebalance requests that wait or are planned
+  absl::Duration reconnect_delay = absl::Seconds(1);  // that streams are asked to wait for when the server drains
+  std::size_t max_queued_bytes = 256 << 20;           // of Rebalance requests that wait or are planned
 };
 
 }  // namespace eplb

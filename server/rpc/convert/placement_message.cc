@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "server/rpc/convert/routing.h"
 
 namespace eplb {
 namespace {
@@ -25,13 +26,17 @@ void AddModelErrors(const absl::Status& status, std::string_view field, FieldErr
   }
 }
 
-void WriteRouting(std::span<const std::int32_t> slots, int num_experts, int max_entries, v1::LayerPlacement& message) {
-  const auto most = static_cast<std::size_t>(max_entries);
+void WriteRouting(std::span<const std::int32_t> slots, int num_experts, const LayerPlacementDetail& detail,
+                  v1::LayerPlacement& message) {
+  std::vector<double> shares;
   for (const std::vector<std::int32_t>& slots_of : LogicalToPhysical(slots, num_experts)) {
-    const std::size_t entries = std::min(slots_of.size(), most);
-    message.mutable_logical_to_physical()->Add(slots_of.begin(),
-                                               slots_of.begin() + static_cast<std::ptrdiff_t>(entries));
-    message.add_logical_to_physical_count(static_cast<std::int32_t>(entries));
+    shares.clear();
+    if (!detail.slot_shares.empty()) {
+      for (const std::int32_t slot : slots_of) shares.push_back(detail.slot_shares[static_cast<std::size_t>(slot)]);
+    }
+    const std::vector<std::int32_t> entries = RoutingEntries(slots_of, shares, detail.max_routing_entries);
+    message.mutable_logical_to_physical()->Add(entries.begin(), entries.end());
+    message.add_logical_to_physical_count(static_cast<std::int32_t>(entries.size()));
   }
 }
 
@@ -84,7 +89,16 @@ void WriteLayerPlacement(std::span<const std::int32_t> slots, int num_experts, i
     const std::vector<std::int32_t> counts = CountReplicas(slots, num_experts);
     message.mutable_expert_count()->Add(counts.begin(), counts.end());
   }
-  if (detail.max_routing_entries > 0) WriteRouting(slots, num_experts, detail.max_routing_entries, message);
+  message.mutable_slot_shares()->Add(detail.slot_shares.begin(), detail.slot_shares.end());
+  if (detail.max_routing_entries > 0) WriteRouting(slots, num_experts, detail, message);
+}
+
+void WriteTransfer(const Transfer& transfer, std::span<const int> model_layers, v1::Transfer& message) {
+  message.set_model_layer(model_layers[static_cast<std::size_t>(transfer.layer)]);
+  message.set_expert(transfer.expert);
+  message.set_source_slot(transfer.source_slot);
+  message.set_target_slot(transfer.target_slot);
+  message.set_step(transfer.step);
 }
 
 }  // namespace eplb

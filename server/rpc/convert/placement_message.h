@@ -10,6 +10,7 @@
 #include "google/protobuf/repeated_ptr_field.h"
 #include "server/base/field_errors.h"
 #include "server/model/placement.h"
+#include "server/model/transfer.h"
 
 namespace eplb {
 
@@ -34,12 +35,16 @@ std::optional<Placement> ReadPlacement(const LayerPlacementMessages& layers, con
 // What to state of a layer besides its slots.
 struct LayerPlacementDetail {
   bool expert_count = true;
-  int max_routing_entries = 0;  // most entries of each expert in the inverse map; 0: leave it out
+  int max_routing_entries = 0;               // most entries of each expert in the inverse map; 0: leave it out
+  std::span<const double> slot_shares = {};  // [slots] part of its expert's traffic for each; empty: equal parts
 };
 
-// States one layer. Of an expert with more replicas than max_routing_entries the inverse map has the first ones.
+// States one layer; the inverse map is made of RoutingEntries.
 void WriteLayerPlacement(std::span<const std::int32_t> slots, int num_experts, int model_layer,
                          const LayerPlacementDetail& detail, v1::LayerPlacement& message);
+
+// model_layers: absolute index of each layer.
+void WriteTransfer(const Transfer& transfer, std::span<const int> model_layers, v1::Transfer& message);
 
 }  // namespace eplb
 

@@ -71,12 +71,12 @@ std::int64_t CountAllTwins(const Placement& placement, const Topology& topology)
   return twins;
 }
 
-std::int64_t TwinsBefore(const RebalanceInput& input, const RebalancePlan& plan) {
-  if (input.current) return CountAllTwins(*input.current, input.topology);
+std::int64_t TwinsBefore(const PlanContext& context, const RebalancePlan& plan) {
+  if (context.current != nullptr) return CountAllTwins(*context.current, context.topology);
   const absl::StatusOr<Placement> contiguous =
-      ContiguousPlacement(plan.placement.num_layers(), plan.placement.num_experts(), input.topology);
+      ContiguousPlacement(plan.placement.num_layers(), plan.placement.num_experts(), context.topology);
   EPLB_CHECK(contiguous.ok());
-  return CountAllTwins(*contiguous, input.topology);
+  return CountAllTwins(*contiguous, context.topology);
 }
 
 bool IsInterNode(const Transfer& transfer, const Topology& topology) {
@@ -85,7 +85,7 @@ bool IsInterNode(const Transfer& transfer, const Topology& topology) {
          topology.node_of_gpu(topology.gpu_of_slot(transfer.target_slot));
 }
 
-void WriteSummary(const RebalanceInput& input, const RebalancePlan& plan, v1::PlanSummary& summary) {
+void WriteSummary(const PlanContext& context, const RebalancePlan& plan, v1::PlanSummary& summary) {
   summary.set_balancedness_before(plan.balancedness_before());
   summary.set_balancedness_after(plan.balancedness_after());
   summary.set_worst_balancedness_before(WorstBefore(plan));
@@ -94,40 +94,50 @@ void WriteSummary(const RebalanceInput& input, const RebalancePlan& plan, v1::Pl
   summary.set_step_time_after(plan.step_time_after());
   summary.set_lower_bound_step_time(plan.lower_bound_step_time());
   summary.set_gap_ratio(GapRatio(plan.step_time_after(), plan.lower_bound_step_time()));
-  summary.set_twins_before(TwinsBefore(input, plan));
+  summary.set_twins_before(TwinsBefore(context, plan));
   summary.set_twins_after(plan.twins());
   summary.set_fetches(plan.fetches());
   summary.set_inter_node_fetches(std::ranges::count_if(
-      plan.transfers, [&](const Transfer& transfer) { return IsInterNode(transfer, input.topology); }));
-  summary.set_fetched_bytes(std::int64_t{plan.fetches()} * input.options.bytes_per_expert);
+      plan.transfers, [&](const Transfer& transfer) { return IsInterNode(transfer, context.topology); }));
+  summary.set_fetched_bytes(std::int64_t{plan.fetches()} * context.bytes_per_expert);
   summary.set_steps(plan.transfers.empty() ? 0 : plan.transfers.back().step + 1);
-  if (input.current) summary.set_unchanged_reason(PlanReason(plan));
+  if (context.current != nullptr) summary.set_unchanged_reason(PlanReason(plan));
 }
 
-void WriteTransfer(const Transfer& transfer, const std::vector<int>& model_layers, v1::Transfer& message) {
-  message.set_model_layer(model_layers[static_cast<std::size_t>(transfer.layer)]);
-  message.set_expert(transfer.expert);
-  message.set_source_slot(transfer.source_slot);
-  message.set_target_slot(transfer.target_slot);
-  message.set_step(transfer.step);
+LayerPlacementDetail DetailOf(const PlanContext& context, std::size_t layer, int num_slots) {
+  LayerPlacementDetail detail{.expert_count = true, .max_routing_entries = context.max_routing_entries};
+  if (!context.slot_shares.empty()) {
+    const auto width = static_cast<std::size_t>(num_slots);
+    detail.slot_shares = context.slot_shares.subspan(layer * width, width);
+  }
+  return detail;
 }
 
 }  // namespace
 
-void WriteRebalanceResponse(const RebalanceInput& input, const RebalancePlan& plan, absl::Duration compute_duration,
-                            v1::RebalanceResponse& response) {
-  const LayerPlacementDetail detail{.expert_count = true, .max_routing_entries = input.max_routing_entries};
-  for (std::size_t i = 0; i < input.model_layers.size(); ++i) {
-    const int layer = static_cast<int>(i);
-    WriteLayerPlacement(plan.placement.layer(layer), plan.placement.num_experts(), input.model_layers[i], detail,
-                        *response.add_layers());
-    WriteLayerBalance(plan.layers[i], input.model_layers[i], *response.add_balance());
+void WritePlan(const PlanContext& context, const RebalancePlan& plan, v1::RebalanceResponse& response) {
+  const Placement& placement = plan.placement;
+  EPLB_CHECK(plan.layers.size() == context.model_layers.size());
+  for (std::size_t i = 0; i < context.model_layers.size(); ++i) {
+    WriteLayerPlacement(placement.layer(static_cast<int>(i)), placement.num_experts(), context.model_layers[i],
+                        DetailOf(context, i, placement.num_slots()), *response.add_layers());
+    WriteLayerBalance(plan.layers[i], context.model_layers[i], *response.add_balance());
   }
   for (const Transfer& transfer : plan.transfers) {
-    WriteTransfer(transfer, input.model_layers, *response.add_transfers());
+    WriteTransfer(transfer, context.model_layers, *response.add_transfers());
   }
-  WriteSummary(input, plan, *response.mutable_summary());
+  WriteSummary(context, plan, *response.mutable_summary());
   response.set_policy(PolicyMessage(plan.policy));
+}
+
+void WriteRebalanceResponse(const RebalanceInput& input, const RebalancePlan& plan, absl::Duration compute_duration,
+                            v1::RebalanceResponse& response) {
+  const PlanContext context{.topology = input.topology,
+                            .model_layers = input.model_layers,
+                            .current = input.current ? &*input.current : nullptr,
+                            .bytes_per_expert = input.options.bytes_per_expert,
+                            .max_routing_entries = input.max_routing_entries};
+  WritePlan(context, plan, response);
   WriteDuration(compute_duration, *response.mutable_compute_duration());
 }
 

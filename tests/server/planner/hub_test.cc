@@ -47,7 +47,7 @@ TEST(HubTest, NothingIsPlannedUntilEveryRankIsReportedFor) {
   world.Interval();
   EXPECT_EQ(world.planner.plans(), 0);
   EXPECT_EQ(world.View().summary.unchanged_reason, UnchangedReason::kWarmingUp);
-  EXPECT_EQ(world.View().summary.missing_workers, 1);
+  EXPECT_EQ(world.View().summary.missing_ranks, 1);
 
   ASSERT_TRUE(world.workers[3]->Connect(*world.hub).ok());
   world.Interval();

@@ -1,0 +1,117 @@
+#include "server/rpc/live_convert/plan_overrides_message.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/rpc/convert/duration_message.h"
+#include "server/rpc/convert/plan_options_message.h"
+
+namespace eplb {
+namespace {
+
+constexpr double kMaxRate = 1e15;  // bytes per second
+constexpr double kMaxHysteresis = 1000;
+
+// Takes in one number that is unset where it is 0.
+template <typename Number>
+std::optional<Number> ReadNumber(FieldErrors& errors, std::string_view field, Number value, Number high) {
+  if (!(value >= 0 && value <= high)) {
+    errors.Add(field, absl::StrCat(value), absl::StrCat("must be from 0 to ", high));
+    return std::nullopt;
+  }
+  if (value > 0) return value;
+  return std::nullopt;
+}
+
+void ReadBudget(const v1::MoveBudget& message, PlanOverrides& overrides, FieldErrors& errors) {
+  const auto check = [&](std::string_view field, std::int64_t value) {
+    if (value < 0) errors.Add(field, absl::StrCat(value), "must be at least 0");
+  };
+  MoveBudget budget;
+  check("budget.per_layer", message.per_layer());
+  check("budget.total", message.total());
+  check("budget.bytes", message.bytes());
+  if (message.has_per_layer()) budget.per_layer = message.per_layer();
+  if (message.has_total()) {
+    budget.total = static_cast<int>(std::min<std::int64_t>(message.total(), std::numeric_limits<int>::max()));
+  }
+  if (message.has_bytes()) budget.bytes = message.bytes();
+  overrides.budget = budget;
+}
+
+void ReadGate(const v1::GateOptions& message, PlanOverrides& overrides, FieldErrors& errors) {
+  overrides.gate_disabled = message.disabled();
+  if (message.has_horizon()) {
+    overrides.horizon = ReadDuration(message.horizon());
+    if (*overrides.horizon <= absl::ZeroDuration()) {
+      errors.Add("gate.horizon", absl::FormatDuration(*overrides.horizon), "must be above 0");
+    }
+  }
+  overrides.intra_node_bytes_per_second =
+      ReadNumber(errors, "gate.intra_node_bytes_per_second", message.intra_node_bytes_per_second(), kMaxRate);
+  overrides.inter_node_bytes_per_second =
+      ReadNumber(errors, "gate.inter_node_bytes_per_second", message.inter_node_bytes_per_second(), kMaxRate);
+  if (message.has_hysteresis_ratio()) {
+    ReadNumber(errors, "gate.hysteresis_ratio", message.hysteresis_ratio(), kMaxHysteresis);
+    overrides.hysteresis_ratio = message.hysteresis_ratio();
+  }
+  overrides.expert_time_ratio = ReadNumber(errors, "gate.expert_time_ratio", message.expert_time_ratio(), 1.0);
+  overrides.min_balancedness = ReadNumber(errors, "gate.min_balancedness", message.min_balancedness(), 1.0);
+}
+
+void WriteBudget(const MoveBudget& budget, v1::MoveBudget& message) {
+  if (budget.per_layer) message.set_per_layer(*budget.per_layer);
+  if (budget.total) message.set_total(*budget.total);
+  if (budget.bytes) message.set_bytes(*budget.bytes);
+}
+
+bool StatesGate(const PlanOverrides& overrides) {
+  return overrides.gate_disabled || overrides.horizon || overrides.intra_node_bytes_per_second ||
+         overrides.inter_node_bytes_per_second || overrides.hysteresis_ratio || overrides.expert_time_ratio ||
+         overrides.min_balancedness;
+}
+
+void WriteGate(const PlanOverrides& overrides, v1::GateOptions& message) {
+  message.set_disabled(overrides.gate_disabled.value_or(false));
+  if (overrides.horizon) WriteDuration(*overrides.horizon, *message.mutable_horizon());
+  message.set_intra_node_bytes_per_second(overrides.intra_node_bytes_per_second.value_or(0));
+  message.set_inter_node_bytes_per_second(overrides.inter_node_bytes_per_second.value_or(0));
+  if (overrides.hysteresis_ratio) message.set_hysteresis_ratio(*overrides.hysteresis_ratio);
+  message.set_expert_time_ratio(overrides.expert_time_ratio.value_or(0));
+  message.set_min_balancedness(overrides.min_balancedness.value_or(0));
+}
+
+}  // namespace
+
+PlanOverrides ReadPlanOverrides(const v1::PlanOptions& message, std::string_view field, const RequestLimits& limits,
+                                FieldErrors& errors) {
+  FieldErrors own;
+  PlanOverrides overrides;
+  const std::optional<Policy> policy = PolicyFromMessage(message.policy());
+  if (!policy) own.Add("policy", absl::StrCat(static_cast<int>(message.policy())), "must be a known policy");
+  if (policy && *policy != Policy::kAuto) overrides.policy = policy;
+  overrides.work_limit = ReadNumber<std::int64_t>(own, "work_limit", message.work_limit(), limits.max_work);
+  if (message.honour_groups()) overrides.honour_groups = true;
+  if (message.has_budget()) ReadBudget(message.budget(), overrides, own);
+  if (message.has_gate()) ReadGate(message.gate(), overrides, own);
+  overrides.max_transfers_per_gpu =
+      ReadNumber<std::int32_t>(own, "max_transfers_per_gpu", message.max_transfers_per_gpu(), limits.max_slots);
+  if (message.traffic_shares()) overrides.traffic_shares = true;
+  errors.Merge(field, own.ToStatus());
+  return overrides;
+}
+
+void WritePlanOverrides(const PlanOverrides& overrides, v1::PlanOptions& message) {
+  message.set_policy(PolicyMessage(overrides.policy.value_or(Policy::kAuto)));
+  message.set_work_limit(overrides.work_limit.value_or(0));
+  message.set_honour_groups(overrides.honour_groups.value_or(false));
+  if (overrides.budget) WriteBudget(*overrides.budget, *message.mutable_budget());
+  if (StatesGate(overrides)) WriteGate(overrides, *message.mutable_gate());
+  message.set_max_transfers_per_gpu(overrides.max_transfers_per_gpu.value_or(0));
+  message.set_traffic_shares(overrides.traffic_shares.value_or(false));
+}
+
+}  // namespace eplb
