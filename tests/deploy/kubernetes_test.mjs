@@ -1,0 +1,150 @@
+// Manifests: they render, their fields exist, and their parts fit each other.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+
+import { find, problems, render, requireKubectl } from './lib/kubernetes.mjs';
+import { readSource, readYaml, source, yaml } from './lib/tools.mjs';
+
+requireKubectl();
+const overlays = Object.fromEntries(
+  ['base', 'overlays/dev', 'overlays/production'].map((path) => [path, render(path)]));
+const production = overlays['overlays/production'];
+const deploymentsOf = (objects) => objects.filter((object) => object.kind === 'Deployment');
+const containerOf = (deployment) => deployment.spec.template.spec.containers[0];
+const selects = (selector, labels) => Object.entries(selector).every(([key, value]) => labels[key] === value);
+
+for (const [path, objects] of Object.entries(overlays)) {
+  test(`${path}: every object is valid and has no unknown field`, () => {
+    assert.deepEqual(objects.flatMap(problems), []);
+  });
+
+  test(`${path}: no two objects have one name`, () => {
+    const names = objects.map((object) => `${object.kind}/${object.metadata.name}`);
+    assert.equal(new Set(names).size, names.length);
+  });
+
+  test(`${path}: Services select exactly one Deployment, and target ports that it names`, () => {
+    for (const service of objects.filter((object) => object.kind === 'Service')) {
+      const selected = deploymentsOf(objects).filter((deployment) =>
+        selects(service.spec.selector, deployment.spec.template.metadata.labels));
+      assert.equal(selected.length, 1, service.metadata.name);
+      for (const port of service.spec.ports) {
+        const target = containerOf(selected[0]).ports.find(({ name }) => name === port.targetPort);
+        assert.equal(target?.containerPort, port.port, `${service.metadata.name} ${port.name}`);
+      }
+    }
+  });
+
+  test(`${path}: the disruption budget and the network policy select the pods of one Deployment`, () => {
+    for (const object of objects.filter(({ kind }) => ['PodDisruptionBudget', 'NetworkPolicy'].includes(kind))) {
+      const selector = (object.spec.selector ?? object.spec.podSelector).matchLabels;
+      const selected = deploymentsOf(objects).filter((deployment) =>
+        selects(selector, deployment.spec.template.metadata.labels));
+      assert.equal(selected.length, 1, `${object.kind} ${object.metadata.name}`);
+    }
+  });
+
+  test(`${path}: pods keep the restricted security standard`, () => {
+    for (const deployment of deploymentsOf(objects)) {
+      const pod = deployment.spec.template.spec;
+      assert.equal(pod.automountServiceAccountToken, false);
+      assert.equal(pod.securityContext.runAsNonRoot, true);
+      assert.equal(pod.securityContext.seccompProfile.type, 'RuntimeDefault');
+      const context = containerOf(deployment).securityContext;
+      assert.equal(context.allowPrivilegeEscalation, false);
+      assert.equal(context.readOnlyRootFilesystem, true);
+      assert.deepEqual(context.capabilities, { drop: ['ALL'] });
+    }
+  });
+
+  test(`${path}: pods run as the image's user`, () => {
+    const [, user, group] = /^USER (\d+):(\d+)$/m.exec(readSource('Dockerfile'));
+    for (const deployment of deploymentsOf(objects)) {
+      const context = deployment.spec.template.spec.securityContext;
+      assert.deepEqual([context.runAsUser, context.runAsGroup, context.fsGroup], [Number(user), Number(group), Number(group)]);
+    }
+  });
+
+  test(`${path}: requests, limits and three probes are set`, () => {
+    for (const deployment of deploymentsOf(objects)) {
+      const { resources, startupProbe, readinessProbe, livenessProbe } = containerOf(deployment);
+      for (const kind of ['requests', 'limits']) assert.deepEqual(Object.keys(resources[kind]).sort(), ['cpu', 'memory']);
+      for (const probe of [startupProbe, readinessProbe, livenessProbe]) assert(probe.grpc.port);
+    }
+  });
+
+  test(`${path}: the image is the version of this source`, () => {
+    const version = /^project\(eplb VERSION ([\d.]+)/m.exec(readSource('CMakeLists.txt'))[1];
+    for (const deployment of deploymentsOf(objects)) assert.match(containerOf(deployment).image, new RegExp(`:${version}$`));
+  });
+
+  test(`${path}: volumes hold what exists`, () => {
+    for (const deployment of deploymentsOf(objects)) {
+      for (const { configMap } of deployment.spec.template.spec.volumes) {
+        if (configMap) find(objects, 'ConfigMap', configMap.name);
+      }
+    }
+  });
+}
+
+test('a field that does not exist is found, wherever it is', () => {
+  const [deployment] = deploymentsOf(structuredClone(overlays.base));
+  deployment.spec.template.spec.containers[0].readinesProbe = {};
+  deployment.metadata.label = 'x';
+  assert.deepEqual(problems(deployment), [
+    'Deployment eplb: unknown field /metadata/label',
+    'Deployment eplb: unknown field /spec/template/spec/containers/0/readinesProbe',
+  ]);
+});
+
+test('a field of the wrong type is found', () => {
+  const [deployment] = deploymentsOf(structuredClone(overlays.base));
+  deployment.spec.replicas = 'one';
+  assert.match(problems(deployment).join(), /replicas/);
+});
+
+test('production: live state has one replica, planning is scaled by its autoscaler', () => {
+  assert.equal(find(production, 'Deployment', 'eplb-live').spec.replicas, 1);
+  assert.equal(find(production, 'Deployment', 'eplb-plan').spec.replicas, undefined);
+  const autoscaler = find(production, 'HorizontalPodAutoscaler');
+  assert.equal(autoscaler.spec.scaleTargetRef.name, 'eplb-plan');
+});
+
+test('production: Prometheus scrapes every pod once, as the job that rules and dashboards expect', () => {
+  const monitor = find(production, 'ServiceMonitor');
+  assert.equal(monitor.spec.jobLabel, 'app.kubernetes.io/name');
+  const [endpoint] = monitor.spec.endpoints;
+  const scraped = production.filter((object) => object.kind === 'Service' &&
+    selects(monitor.spec.selector.matchLabels, object.metadata.labels) &&
+    object.spec.ports.some((port) => port.name === endpoint.port));
+  assert.deepEqual(scraped.map((service) => service.metadata.name).sort(), ['eplb-headless-live', 'eplb-headless-plan']);
+  for (const service of scraped) {
+    assert.equal(service.spec.clusterIP, 'None');
+    assert.equal(service.metadata.labels['app.kubernetes.io/name'], 'eplb');
+  }
+});
+
+test('production: the rules of the operator are the rules of the files', () => {
+  const files = ['recording.rules.yaml', 'alerts.rules.yaml'].flatMap((file) => readYaml(`deploy/prometheus/${file}`).groups);
+  assert.deepEqual(find(production, 'PrometheusRule').spec.groups, files, 'run deploy/prometheus/make_prometheus_rule.sh');
+});
+
+test('production: the ConfigMap of dashboards holds all of them', () => {
+  const config = find(production, 'ConfigMap', 'eplb-dashboards');
+  assert.equal(config.metadata.labels.grafana_dashboard, '1');
+  const files = readdirSync(join(source, 'deploy/grafana')).filter((name) => name.endsWith('.json'));
+  assert.deepEqual(Object.keys(config.data).sort(), files.sort());
+  for (const name of files) assert.equal(config.data[name], readSource(`deploy/grafana/${name}`));
+  assert(JSON.stringify(config.data).length < 900_000, 'a ConfigMap holds at most 1 MiB');
+});
+
+test('examples are valid and have no unknown field', () => {
+  for (const file of ['engine_daemonset.yaml', 'engine_with_sidecar.yaml']) {
+    const objects = yaml.parseAllDocuments(readSource(`deploy/kubernetes/examples/${file}`)).map((document) => document.toJS());
+    assert.deepEqual(objects.flatMap(problems), [], file);
+    const labels = objects.at(-1).spec.template.metadata.labels;
+    assert.equal(labels['eplb-client'], 'true', `${file}: the network policy lets it in`);
+  }
+});
