@@ -1,6 +1,8 @@
 #include "server/app/options_from_config.h"
 
 #include <algorithm>
+#include <limits>
+#include <random>
 #include <thread>
 
 #include "server/config/setting_value.h"
@@ -46,6 +48,29 @@ TlsOptions TlsOptionsOf(const config::v1::Tls& tls) {
           .reload_interval = ToAbslDuration(tls.reload_interval())};
 }
 
+MoveBudget MoveBudgetOf(const config::v1::Planner& planner) {
+  MoveBudget budget{.per_layer = planner.moves_per_layer()};
+  // The configuration's 0 is no limit, except per layer.
+  if (planner.moves_total() > 0) {
+    budget.total = static_cast<int>(std::min<std::int64_t>(planner.moves_total(), std::numeric_limits<int>::max()));
+  }
+  if (planner.moves_bytes() > 0) budget.bytes = planner.moves_bytes();
+  return budget;
+}
+
+PlanSettings PlanSettingsOf(const config::v1::Planner& planner) {
+  return {.policy = PolicyOf(planner.policy()),
+          .work_limit = planner.work_limit(),
+          .budget = MoveBudgetOf(planner),
+          .max_transfers_per_gpu = planner.max_transfers_per_gpu(),
+          .bytes_per_expert = planner.bytes_per_expert(),
+          .horizon = ToAbslDuration(planner.horizon()),
+          .intra_node_bytes_per_second = planner.intra_node_bytes_per_second(),
+          .inter_node_bytes_per_second = planner.inter_node_bytes_per_second(),
+          .hysteresis_ratio = planner.hysteresis_ratio(),
+          .expert_time_ratio = planner.expert_time_ratio()};
+}
+
 }  // namespace
 
 LoggerOptions LoggerOptionsOf(const Config& config) {
@@ -87,6 +112,41 @@ PlanDefaults PlanDefaultsOf(const Config& config) {
   return {.policy = PolicyOf(planner.policy()),
           .work_limit = planner.work_limit(),
           .bytes_per_expert = planner.bytes_per_expert()};
+}
+
+HubOptions HubOptionsOf(const Config& config) {
+  const config::v1::Telemetry& telemetry = config.proto().telemetry();
+  const config::v1::Planner& planner = config.proto().planner();
+  const config::v1::Limits& limits = config.proto().limits();
+  return {.report_interval = ToAbslDuration(telemetry.report_interval()),
+          .max_report_interval = ToAbslDuration(telemetry.max_report_interval()),
+          .history_sub_windows = telemetry.history_sub_windows(),
+          .warmup_reports = telemetry.warmup_reports(),
+          .liveness = {.expire_after_intervals = telemetry.expire_after_intervals(),
+                       .exclude_grace = ToAbslDuration(telemetry.exclude_grace())},
+          .deployment_retention = ToAbslDuration(telemetry.deployment_retention()),
+          .bookmark_interval = ToAbslDuration(telemetry.bookmark_interval()),
+          .max_reports_per_second = telemetry.max_reports_per_second(),
+          .max_deployments = limits.max_deployments(),
+          .max_workers_per_deployment = limits.max_workers_per_deployment(),
+          .max_watchers_per_deployment = limits.max_watchers_per_deployment(),
+          .max_page_size = limits.max_page_size(),
+          .placement_history = planner.placement_history(),
+          .plan_concurrency = PlanningThreadsOf(config),
+          .automatic = planner.automatic(),
+          .plan = PlanSettingsOf(planner),
+          .apply_timeout = ToAbslDuration(planner.apply_timeout()),
+          .prepare_timeout = ToAbslDuration(planner.prepare_timeout()),
+          .rejection_backoff = ToAbslDuration(planner.rejection_backoff()),
+          .max_rejection_backoff = ToAbslDuration(planner.max_rejection_backoff()),
+          .seed = std::random_device()()};
+}
+
+HubMetricsOptions HubMetricsOptionsOf(const Config& config) {
+  const config::v1::Metrics& metrics = config.proto().metrics();
+  return {.max_deployment_labels = metrics.max_deployment_labels(),
+          .per_layer = metrics.per_layer(),
+          .max_per_layer_series = metrics.max_per_layer_series()};
 }
 
 int PlanningThreadsOf(const Config& config) {

@@ -3,6 +3,8 @@
 
 #include "server/config/config.h"
 #include "server/log/logger.h"
+#include "server/metrics/hub_metrics.h"
+#include "server/planner/hub_options.h"
 #include "server/rpc/convert/plan_options_message.h"
 #include "server/rpc/convert/request_limits.h"
 #include "server/rpc/server_options.h"
@@ -15,6 +17,8 @@ LoggerOptions LoggerOptionsOf(const Config& config);
 ServerOptions ServerOptionsOf(const Config& config);
 RequestLimits RequestLimitsOf(const Config& config);
 PlanDefaults PlanDefaultsOf(const Config& config);
+HubOptions HubOptionsOf(const Config& config);
+HubMetricsOptions HubMetricsOptionsOf(const Config& config);
 
 // Threads that plan: one for each CPU where the configuration does not say. At least 1.
 int PlanningThreadsOf(const Config& config);

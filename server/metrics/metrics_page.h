@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -25,6 +26,9 @@ class MetricsPage {
 
   // A gauge that is read at each scrape; what it reads must outlive the page. Call before the page is served.
   void AddScrapedGauge(const Metric& metric, std::function<double()> read);
+
+  // A part that is not in the registry. Call before the page is served.
+  void AddPart(std::shared_ptr<prometheus::Collectable> part) { parts_.push_back(std::move(part)); }
 
   // The page in Prometheus' text format.
   std::string ToText() const;
