@@ -12,6 +12,7 @@
 #include "server/base/status_macros.h"
 #include "server/config/address.h"
 #include "server/config/setting_value.h"
+#include "server/planner/rebalance_tick_planner.h"
 
 namespace eplb {
 namespace {
@@ -30,17 +31,6 @@ std::string ReadyText(const BoundAddresses& addresses) {
   if (!addresses.health.empty()) absl::StrAppend(&text, "health=", addresses.health, "\n");
   if (!addresses.metrics.empty()) absl::StrAppend(&text, "metrics=", addresses.metrics, "\n");
   return text;
-}
-
-// Security that is asked for and not there must stop the server, not be left out.
-absl::Status RefuseUnenforced(const config::v1::ServerConfig& config) {
-  if (!config.tls().certificate_file().empty()) {
-    return absl::UnimplementedError("tls.certificate_file: this build cannot serve TLS");
-  }
-  if (config.authorization().enabled()) {
-    return absl::UnimplementedError("authorization.enabled: this build cannot enforce it");
-  }
-  return absl::OkStatus();
 }
 
 void WarnOfExposure(const config::v1::ServerConfig& config, Logger& logger) {
@@ -67,15 +57,18 @@ App::App(const Config& config, Logger& logger)
       logger_(logger),
       rpc_metrics_(page_.registry()),
       rebalance_metrics_(page_.registry()),
+      hub_metrics_(HubMetricsOptionsOf(config), page_, RealClock()),
+      hub_log_(logger, hub_metrics_),
       team_(PlanningThreadsOf(config)),
-      pool_(PlanningThreadsOf(config), static_cast<std::size_t>(config.proto().planner().queue_capacity())) {}
+      pool_(PlanningThreadsOf(config), static_cast<std::size_t>(config.proto().planner().queue_capacity())),
+      hub_pool_(PlanningThreadsOf(config), static_cast<std::size_t>(PlanningThreadsOf(config))) {}
 
-App::~App() = default;
+App::~App() { StopParts(absl::ZeroDuration()); }
 
 absl::Status App::StartParts() {
-  EPLB_RETURN_IF_ERROR(RefuseUnenforced(config_.proto()));
   WarnOfExposure(config_.proto(), logger_);
   EPLB_RETURN_IF_ERROR(StartMetrics());
+  StartHub();
   EPLB_RETURN_IF_ERROR(StartRpc());
   return AnnounceReady();
 }
@@ -89,14 +82,24 @@ absl::Status App::StartMetrics() {
   return absl::OkStatus();
 }
 
+void App::StartHub() {
+  const HubOptions options = HubOptionsOf(config_);
+  tick_planner_ = std::make_unique<RebalanceTickPlanner>(team_);
+  hub_ = CreateHub(options, RealClock(), *tick_planner_, &hub_log_);
+  hub_metrics_.OnReportInterval(options.report_interval);
+  hub_->Start(hub_pool_);
+}
+
 absl::Status App::StartRpc() {
   const EplbServiceParts parts{
       .pool = &pool_,
       .parallel = &team_,
       .rebalance_observer = &rebalance_metrics_,
+      .hub = hub_.get(),
       .limits = RequestLimitsOf(config_),
       .plan_defaults = PlanDefaultsOf(config_),
       .request_id_retention = ToAbslDuration(config_.proto().planner().request_id_retention()),
+      .request_id_capacity = static_cast<std::size_t>(config_.proto().planner().request_id_capacity()),
   };
   const ServerOptions options = ServerOptionsOf(config_);
   EPLB_ASSIGN_OR_RETURN(rpc_server_, RpcServer::Start(options, parts, &rpc_metrics_));
@@ -131,10 +134,16 @@ void App::Drain() {
   const absl::Duration delay = ToAbslDuration(config_.proto().drain().delay());
   logger_.Log(LogLevel::kInfo, "draining", {{"delay_seconds", delay}});
   absl::SleepFor(delay);
-  rpc_server_->Shutdown(ToAbslDuration(config_.proto().drain().timeout()));
-  pool_.Drain();
+  StopParts(ToAbslDuration(config_.proto().drain().timeout()));
   metrics_server_.reset();
   logger_.Log(LogLevel::kInfo, "drained");
+}
+
+// Calls may wait in the pool or in the hub, so these end after the port is closed and before the server is.
+void App::StopParts(absl::Duration timeout) {
+  if (rpc_server_ != nullptr) rpc_server_->Shutdown(timeout);
+  pool_.Drain();
+  if (hub_ != nullptr) hub_->Stop();
 }
 
 }  // namespace eplb

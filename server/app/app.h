@@ -6,14 +6,18 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/app/hub_log.h"
 #include "server/app/ready_file.h"
 #include "server/base/thread_team.h"
 #include "server/base/worker_pool.h"
 #include "server/config/config.h"
 #include "server/log/logger.h"
+#include "server/metrics/hub_metrics.h"
 #include "server/metrics/metrics_page.h"
 #include "server/metrics/rebalance_metrics.h"
 #include "server/metrics/rpc_metrics.h"
+#include "server/planner/hub.h"
+#include "server/planner/tick_planner.h"
 #include "server/rpc/rpc_server.h"
 
 namespace eplb {
@@ -31,7 +35,7 @@ class App {
   // Starts everything; on return the server is ready and says so to probes. The logger must outlive the app.
   // UNAVAILABLE names the address that cannot be bound or the file that cannot be written.
   static absl::StatusOr<std::unique_ptr<App>> Start(const Config& config, Logger& logger);
-  // Ends at once what was not drained.
+  // Cancels what was not drained.
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -47,7 +51,9 @@ class App {
 
   absl::Status StartParts();
   absl::Status StartMetrics();
+  void StartHub();
   absl::Status StartRpc();
+  void StopParts(absl::Duration timeout);
   absl::Status AnnounceReady();
 
   const Config config_;
@@ -58,8 +64,13 @@ class App {
   MetricsPage page_;
   RpcMetrics rpc_metrics_;
   RebalanceMetrics rebalance_metrics_;
+  HubMetrics hub_metrics_;
+  HubLog hub_log_;
   ThreadTeam team_;
-  WorkerPool pool_;
+  WorkerPool pool_;      // plans for calls
+  WorkerPool hub_pool_;  // plans live deployments: its own, so that calls cannot starve them
+  std::unique_ptr<TickPlanner> tick_planner_;
+  std::unique_ptr<Hub> hub_;
   std::unique_ptr<MetricsServer> metrics_server_;  // null: none
   std::unique_ptr<RpcServer> rpc_server_;
   std::optional<ReadyFile> ready_file_;

@@ -48,6 +48,26 @@ TlsOptions TlsOptionsOf(const config::v1::Tls& tls) {
           .reload_interval = ToAbslDuration(tls.reload_interval())};
 }
 
+Role RoleOf(config::v1::Role role) {
+  switch (role) {
+    case config::v1::ROLE_WORKER:
+      return Role::kWorker;
+    case config::v1::ROLE_CONTROLLER:
+      return Role::kController;
+    default:
+      return Role::kViewer;
+  }
+}
+
+AuthorizationOptions AuthorizationOptionsOf(const config::v1::Authorization& authorization) {
+  AuthorizationOptions options{.enabled = authorization.enabled()};
+  for (const config::v1::AuthorizationRule& rule : authorization.rules()) {
+    options.rules.push_back(
+        {.identity = rule.identity(), .role = RoleOf(rule.role()), .deployment_prefix = rule.deployment_prefix()});
+  }
+  return options;
+}
+
 MoveBudget MoveBudgetOf(const config::v1::Planner& planner) {
   MoveBudget budget{.per_layer = planner.moves_per_layer()};
   // The configuration's 0 is no limit, except per layer.
@@ -84,6 +104,7 @@ ServerOptions ServerOptionsOf(const Config& config) {
   return {.listen_address = grpc.listen_address(),
           .health_listen_address = config.proto().health().listen_address(),
           .tls = TlsOptionsOf(config.proto().tls()),
+          .authorization = AuthorizationOptionsOf(config.proto().authorization()),
           .max_message_bytes = grpc.max_message_bytes(),
           .max_concurrent_streams = grpc.max_concurrent_streams(),
           .memory_quota_bytes = grpc.memory_quota_bytes(),

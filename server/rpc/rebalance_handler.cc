@@ -53,7 +53,9 @@ RebalanceOutcome OutcomeOf(const RebalancePlan& plan, const Topology& topology, 
 }  // namespace
 
 RebalanceHandler::RebalanceHandler(const EplbServiceParts& parts, const Authorizer& authorizer)
-    : parts_(parts), authorizer_(authorizer), cache_({.retention = parts.request_id_retention}, *parts.clock) {
+    : parts_(parts),
+      authorizer_(authorizer),
+      cache_({.retention = parts.request_id_retention, .max_entries = parts.request_id_capacity}, *parts.clock) {
   EPLB_CHECK(parts.pool != nullptr && parts.parallel != nullptr);
 }
 

@@ -90,6 +90,17 @@ TEST(Server, TellsItsPortsServesAndDrainsOnSigterm) {
   EXPECT_THAT(server.log(), HasSubstr("event=drained"));
 }
 
+TEST(Server, ServesLiveDeployments) {
+  ServerProcess server(QuietCommand());
+  const std::string address = LogValue(server.WaitForLine("event=server_ready"), "grpc");
+  const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  grpc::ClientContext context;
+  v1::ListDeploymentsResponse response;
+  const grpc::Status status =
+      v1::EplbService::NewStub(channel)->ListDeployments(&context, v1::ListDeploymentsRequest(), &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
 TEST(Server, DrainsOnSigint) {
   ServerProcess server(QuietCommand());
   server.WaitForLine("event=server_ready");
