@@ -8,10 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "server/balancer/incremental_policy.h"
 #include "server/balancer/lower_bound.h"
+#include "server/balancer/migration/transfer_planner.h"
 #include "server/balancer/optimized_policy.h"
 #include "server/balancer/problem_check.h"
 #include "server/balancer/reference/reference_policy.h"
+#include "server/balancer/replan_policy.h"
 #include "server/balancer/sample_mean.h"
+#include "server/balancer/shares/share_optimizer.h"
 #include "server/base/check.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
@@ -89,6 +92,36 @@ absl::StatusOr<Placement> Place(const RebalanceProblem& problem, const Rebalance
   return std::move(plan.placement);
 }
 
+// The transfers from the current placement to `placement`.
+absl::StatusOr<std::vector<Transfer>> PlanWay(const RebalanceProblem& problem, const RebalanceOptions& options,
+                                              const Placement& placement) {
+  const int limit = options.max_transfers_per_gpu;
+  return PlanTransfers(
+      *problem.current, placement, *problem.topology,
+      {.min_replicas = problem.constraints.min_replicas,
+       .limits = {.max_staged_per_gpu = limit, .max_sent_per_gpu = limit, .max_received_per_gpu = limit}});
+}
+
+// The shares that suit `loads` best, [layers x slots]; the reports' `after` becomes what they give, and their bound one
+// that holds for any shares.
+std::vector<double> ChooseShares(const Placement& placement, const LoadMatrix& loads, const Topology& topology,
+                                 const ParallelFor& parallel, std::vector<LayerReport>& layers) {
+  std::vector<double> shares(placement.physical_to_logical().size());
+  std::vector<std::unique_ptr<ShareOptimizer>> scratch(static_cast<std::size_t>(parallel.width()));
+  std::vector<LowerBound> bounds(static_cast<std::size_t>(parallel.width()), LowerBound(topology));
+  parallel.Run(placement.num_layers(), [&](int layer, int worker) {
+    std::unique_ptr<ShareOptimizer>& optimizer = scratch[static_cast<std::size_t>(worker)];
+    if (optimizer == nullptr) optimizer = std::make_unique<ShareOptimizer>(topology, loads.num_experts());
+    optimizer->Run(placement.layer(layer), loads.layer(layer));
+    std::ranges::copy(optimizer->share(), shares.begin() + std::ptrdiff_t{layer} * topology.num_slots());
+    LayerReport& report = layers[static_cast<std::size_t>(layer)];
+    report.after.max = optimizer->max_load();
+    report.lower_bound =
+        bounds[static_cast<std::size_t>(worker)].ProveForAnyShares(loads.layer(layer), topology.num_usable_slots());
+  });
+  return shares;
+}
+
 std::vector<LayerBalance> Balances(std::span<const LayerReport> layers, LayerBalance LayerReport::*which) {
   std::vector<LayerBalance> balances;
   balances.reserve(layers.size());
@@ -148,6 +181,12 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
     EPLB_ASSIGN_OR_RETURN(contiguous, ContiguousPlacement(loads.num_layers(), loads.num_experts(), topology));
   }
   const bool has_current = problem.current != nullptr;
+  std::vector<Transfer> transfers;
+  if (has_current) {
+    const bool from_scratch = policy != Policy::kOptimized || options.budget.unlimited();
+    if (from_scratch) placement = FitToCurrent(problem, placement, policy, parallel);
+    EPLB_ASSIGN_OR_RETURN(transfers, PlanWay(problem, options, placement));
+  }
   std::vector<LayerReport> layers =
       ReportLayers(has_current ? *problem.current : *contiguous, has_current, placement, loads, topology, parallel);
   for (std::size_t layer = 0; layer < increments.size(); ++layer) {
@@ -156,8 +195,13 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
       reason = NoChangeReason::kBudgetExhausted;
     }
   }
-  return RebalancePlan{
-      .placement = std::move(placement), .policy = policy, .layers = std::move(layers), .transfers = {}};
+  std::vector<double> slot_shares;
+  if (options.traffic_shares) slot_shares = ChooseShares(placement, loads, topology, parallel, layers);
+  return RebalancePlan{.placement = std::move(placement),
+                       .policy = policy,
+                       .layers = std::move(layers),
+                       .transfers = std::move(transfers),
+                       .slot_shares = std::move(slot_shares)};
 }
 
 }  // namespace eplb

@@ -54,6 +54,8 @@ struct RebalanceOptions {
   std::int64_t work_limit = 0;        // evaluated moves per layer; 0: the policy's default
   MoveBudget budget = {};             // needs a current placement
   std::int64_t bytes_per_expert = 0;  // weights of one expert in one layer; needed for a budget in bytes
+  int max_transfers_per_gpu = 0;      // most that a GPU stages, sends or receives in one transfer step; 0: no limit
+  bool traffic_shares = false;        // choose what share of its expert's traffic each slot gets, not equal ones
 };
 
 // Why a layer's slots are as they were.
@@ -63,7 +65,8 @@ enum class NoChangeReason {
   kBudgetExhausted,  // a better one was found, but the moves went to layers that gain more
 };
 
-// One layer of a plan. Balances are under the weighted mean of the samples.
+// One layer of a plan. Balances are under the weighted mean of the samples; `after` is with the plan's slot_shares
+// where it has them.
 struct LayerReport {
   LayerBalance before;     // with the current placement, or the contiguous layout where there is none
   LayerBalance after;      // with the planned one
@@ -77,7 +80,11 @@ struct RebalancePlan {
   Placement placement;
   Policy policy;                    // the one that was used, never kAuto
   std::vector<LayerReport> layers;  // [layers]
-  std::vector<Transfer> transfers;  // from the current placement, in order; empty where there is none
+  // The way from the current placement, in the smallest steps that keep every expert (see
+  // migration/transfer_planner.h); empty where there is none.
+  std::vector<Transfer> transfers = {};
+  // [layers x slots] share of its expert's traffic that each slot gets, 0 for empty slots; empty: equal shares.
+  std::vector<double> slot_shares = {};
 
   // Sums over the layers.
   double balancedness_before() const;

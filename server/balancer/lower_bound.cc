@@ -52,6 +52,13 @@ double LowerBound::Prove(std::span<const double> loads, int slots, double reache
   return company_.Raise(loads, shape, bound * top_speed_) / top_speed_;
 }
 
+double LowerBound::ProveForAnyShares(std::span<const double> loads, int slots) {
+  EPLB_CHECK(!loads.empty() && slots >= static_cast<int>(loads.size()));
+  double total = 0;
+  for (const double load : loads) total += load;
+  return std::max(total / total_speed_, MinMaxReplicaLoad(loads, slots) / top_speed_);
+}
+
 double LayerLowerBound(std::span<const double> loads, int slots, const Topology& topology) {
   return LowerBound(topology).Prove(loads, slots);
 }

@@ -29,6 +29,10 @@ class LowerBound {
   // are within a ten-thousandth of it. 0 leaves nothing out.
   double Prove(std::span<const double> loads, int slots, double reached = 0);
 
+  // The bound that also holds where the replicas of an expert may take unequal shares of its load: the mean and the
+  // min-max replica load, since one of n replicas takes at least 1/n.
+  double ProveForAnyShares(std::span<const double> loads, int slots);
+
  private:
   struct Candidate {
     double load_per_replica;

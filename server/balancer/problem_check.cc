@@ -51,6 +51,7 @@ void CheckBudget(FieldErrors& errors, const RebalanceProblem& problem, const Reb
   check("budget.bytes", options.budget.bytes);
   check("work_limit", options.work_limit);
   check("bytes_per_expert", options.bytes_per_expert);
+  check("max_transfers_per_gpu", options.max_transfers_per_gpu);
   if (options.budget.bytes && options.bytes_per_expert == 0) {
     errors.Add("bytes_per_expert", "0", "must be above 0 with a budget in bytes");
   }

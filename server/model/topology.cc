@@ -62,16 +62,29 @@ void CheckNodes(FieldErrors& errors, const TopologyOptions& options) {
   }
 }
 
-void CheckExcluded(FieldErrors& errors, const TopologyOptions& options) {
-  std::vector<bool> seen(static_cast<std::size_t>(options.num_gpus), false);
-  for (std::size_t i = 0; i < options.excluded_gpus.size(); ++i) {
-    const int gpu = options.excluded_gpus[i];
-    if (gpu < 0 || gpu >= options.num_gpus) {
-      CheckRange(errors, Element("excluded_gpus", i), gpu, 0, options.num_gpus - 1);
-    } else if (seen[static_cast<std::size_t>(gpu)]) {
-      errors.Add(Element("excluded_gpus", i), absl::StrCat(gpu), "must not be listed twice");
+// Adds what is wrong with a list of GPUs; returns which of them are in it.
+std::vector<bool> CheckGpuList(FieldErrors& errors, std::string_view field, const std::vector<int>& gpus,
+                               int num_gpus) {
+  std::vector<bool> listed(static_cast<std::size_t>(num_gpus), false);
+  for (std::size_t i = 0; i < gpus.size(); ++i) {
+    const int gpu = gpus[i];
+    if (gpu < 0 || gpu >= num_gpus) {
+      CheckRange(errors, Element(field, i), gpu, 0, num_gpus - 1);
+    } else if (listed[static_cast<std::size_t>(gpu)]) {
+      errors.Add(Element(field, i), absl::StrCat(gpu), "must not be listed twice");
     } else {
-      seen[static_cast<std::size_t>(gpu)] = true;
+      listed[static_cast<std::size_t>(gpu)] = true;
+    }
+  }
+  return listed;
+}
+
+void CheckExcluded(FieldErrors& errors, const TopologyOptions& options) {
+  const std::vector<bool> excluded = CheckGpuList(errors, "excluded_gpus", options.excluded_gpus, options.num_gpus);
+  const std::vector<bool> draining = CheckGpuList(errors, "draining_gpus", options.draining_gpus, options.num_gpus);
+  for (int gpu = 0; gpu < options.num_gpus; ++gpu) {
+    if (draining[static_cast<std::size_t>(gpu)] && !excluded[static_cast<std::size_t>(gpu)]) {
+      errors.Add("draining_gpus", absl::StrCat(gpu), "must be in excluded_gpus too");
     }
   }
 }
@@ -118,7 +131,12 @@ absl::StatusOr<Topology> Topology::Create(TopologyOptions options) {
   topology.has_block_nodes_ = options.num_gpus % options.num_nodes == 0 && topology.node_of_gpu_ == blocks;
   topology.speed_ = options.gpu_speed.empty() ? std::vector<double>(num_gpus, 1.0) : std::move(options.gpu_speed);
   topology.excluded_.assign(num_gpus, false);
-  for (int gpu : options.excluded_gpus) topology.excluded_[static_cast<std::size_t>(gpu)] = true;
+  topology.can_send_.assign(num_gpus, true);
+  for (int gpu : options.excluded_gpus) {
+    topology.excluded_[static_cast<std::size_t>(gpu)] = true;
+    topology.can_send_[static_cast<std::size_t>(gpu)] = false;
+  }
+  for (int gpu : options.draining_gpus) topology.can_send_[static_cast<std::size_t>(gpu)] = true;
 
   const std::vector<int> slots = options.slots_per_gpu.empty() ? SplitEvenly(options.num_slots, options.num_gpus)
                                                                : std::move(options.slots_per_gpu);

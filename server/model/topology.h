@@ -18,6 +18,7 @@ struct TopologyOptions {
   std::vector<double> gpu_speed = {};   // [num_gpus] relative speed, > 0; empty: all 1
   std::vector<int> node_of_gpu = {};    // [num_gpus], each < num_nodes; empty: consecutive blocks as equal as possible
   std::vector<int> excluded_gpus = {};  // dead or draining GPUs, each < num_gpus, no repeats, not all
+  std::vector<int> draining_gpus = {};  // those of excluded_gpus that can still be copied from
 };
 
 // The hardware that a layout is for. Slots are numbered GPU by GPU: slot s lives on gpu_of_slot(s), which is
@@ -39,6 +40,8 @@ class Topology {
   int node_of_gpu(int gpu) const { return node_of_gpu_[static_cast<std::size_t>(gpu)]; }
   double speed(int gpu) const { return speed_[static_cast<std::size_t>(gpu)]; }
   bool excluded(int gpu) const { return excluded_[static_cast<std::size_t>(gpu)]; }
+  // What the GPU holds can be copied from it: it is not excluded, or draining.
+  bool can_send(int gpu) const { return can_send_[static_cast<std::size_t>(gpu)]; }
 
   // GPUs that may hold experts, and the slots on them.
   int num_usable_gpus() const { return num_usable_gpus_; }
@@ -69,6 +72,7 @@ class Topology {
   std::vector<int> node_of_gpu_;  // [num_gpus]
   std::vector<double> speed_;     // [num_gpus]
   std::vector<bool> excluded_;    // [num_gpus]
+  std::vector<bool> can_send_;    // [num_gpus]
 };
 
 }  // namespace eplb

@@ -10,7 +10,7 @@ namespace eplb {
 struct Transfer {
   int layer = 0;                 // ordinal of the layer, from 0
   std::int32_t expert = 0;       // logical expert that is copied
-  std::int32_t source_slot = 0;  // a slot that holds it before the step
+  std::int32_t source_slot = 0;  // a slot that holds it before the step; -1: none that can be read does
   std::int32_t target_slot = 0;  // the slot that holds it after the step
   std::int32_t step = 0;         // from 0, over the whole plan
 

@@ -11,7 +11,7 @@
 namespace eplb {
 
 // The copies that take a watcher from the placement that it holds to the newest, past versions that it missed. A GPU
-// that the newest leaves empty is taken for unusable: nothing is copied from it where another GPU holds the expert.
+// that the newest leaves empty is taken for unusable: nothing is copied from it.
 // Null where there is no such way; the watcher then gets a full placement.
 std::shared_ptr<const std::vector<Transfer>> CoalescedTransfers(const Placement& from, const Placement& to,
                                                                 const TopologyOptions& hardware,

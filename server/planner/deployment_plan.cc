@@ -124,6 +124,7 @@ absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const Rebala
   job.draining_gpus = Difference(job.unusable_gpus, dead);
   TopologyOptions topology_options = spec_->topology_options();
   topology_options.excluded_gpus = job.unusable_gpus;
+  topology_options.draining_gpus = job.draining_gpus;
   EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(std::move(topology_options)));
   job.topology = std::make_shared<const Topology>(std::move(topology));
   job.history = history_.Combined(spec_->phase_weights());

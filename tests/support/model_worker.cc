@@ -21,7 +21,9 @@ absl::StatusOr<Placement> ApplyTransfers(const Placement& from, const PlacementU
       const Transfer& transfer = transfers[i];
       const std::size_t row = static_cast<std::size_t>(transfer.layer) * width;
       const std::size_t source = row + static_cast<std::size_t>(transfer.source_slot);
-      if (before[source] != transfer.expert) return absl::InternalError(absl::StrCat("step ", step, ": wrong source"));
+      const bool from_checkpoint = transfer.source_slot == kEmptySlot;
+      if (!from_checkpoint && before[source] != transfer.expert)
+        return absl::InternalError(absl::StrCat("step ", step, ": wrong source"));
       cells[row + static_cast<std::size_t>(transfer.target_slot)] = transfer.expert;
     }
     absl::StatusOr<Placement> valid = Placement::Create(from.num_layers(), from.num_experts(), from.num_slots(), cells);

@@ -84,8 +84,8 @@ absl::Status LayerTransfers::Run(int layer, std::span<const std::int32_t> from, 
         step_order_.order().subspan(Index(first_of_step[step]), Index(first_of_step[step + 1] - first_of_step[step]));
     if (writes.size() == 1) {
       const std::int32_t slot = write_slots_[Index(writes[0])];
-      const std::int32_t source = NearestHolder(slot, writes_[Index(writes[0])].gains);
-      step_.assign(1, {.target_slot = slot, .source_slot = source});
+      const std::int32_t expert = writes_[Index(writes[0])].gains;
+      step_.assign(1, {.expert = expert, .source_slot = NearestHolder(slot, expert), .target_slot = slot});
       EmitStep(layer);
     } else {
       EPLB_RETURN_IF_ERROR(EmitCycle(layer, writes));
@@ -105,8 +105,9 @@ void LayerTransfers::FindWrites(std::span<const std::int32_t> from, std::span<co
   for (int slot = 0; slot < topology_.num_slots(); ++slot) {
     const std::int32_t old_expert = from[Index(slot)];
     const std::int32_t new_expert = to[Index(slot)];
-    if (old_expert != kEmptySlot) holders_[Index(old_expert)].push_back(slot);
-    if (topology_.excluded(topology_.gpu_of_slot(slot))) continue;
+    const int gpu = topology_.gpu_of_slot(slot);
+    if (old_expert != kEmptySlot && topology_.can_send(gpu)) holders_[Index(old_expert)].push_back(slot);
+    if (topology_.excluded(gpu)) continue;
     if (old_expert != kEmptySlot) ++spare_[Index(old_expert)];
     if (new_expert == kEmptySlot) continue;
     ++kept_[Index(new_expert)];
@@ -132,11 +133,11 @@ absl::Status LayerTransfers::EmitCycle(int layer, std::span<const std::int32_t> 
   for (std::size_t step = 0; step + 1 < first_of_step.size(); ++step) {
     const auto part =
         cutter_.writes().subspan(Index(first_of_step[step]), Index(first_of_step[step + 1] - first_of_step[step]));
-    step_.assign(part.begin(), part.end());
-    if (max_per_gpu_ == 0) {
-      for (CycleCutter::SlotWrite& write : step_) {
-        write.source_slot = NearestHolder(write.target_slot, content_[Index(write.source_slot)]);
-      }
+    step_.clear();
+    for (const CycleCutter::SlotWrite& write : part) {
+      const std::int32_t expert = content_[Index(write.source_slot)];
+      const std::int32_t source = max_per_gpu_ == 0 ? NearestHolder(write.target_slot, expert) : write.source_slot;
+      step_.push_back({.expert = expert, .source_slot = source, .target_slot = write.target_slot});
     }
     EmitStep(layer);
   }
@@ -144,29 +145,27 @@ absl::Status LayerTransfers::EmitCycle(int layer, std::span<const std::int32_t> 
 }
 
 std::int32_t LayerTransfers::NearestHolder(std::int32_t slot, std::int32_t expert) const {
-  EPLB_CHECK(!holders_[Index(expert)].empty());
+  const std::vector<std::int32_t>& holders = holders_[Index(expert)];
+  if (holders.empty()) return kEmptySlot;
   const int gpu = topology_.gpu_of_slot(slot);
-  const auto rank = [&](std::int32_t holder) {
+  return *std::ranges::min_element(holders, {}, [&](std::int32_t holder) {
     const int holder_gpu = topology_.gpu_of_slot(holder);
-    const bool dead = topology_.excluded(holder_gpu) && !options_.excluded_gpus_can_send;
-    return std::tuple(dead, Distance(topology_, gpu, holder_gpu), sent_[Index(holder_gpu)], holder);
-  };
-  return *std::ranges::min_element(holders_[Index(expert)], {}, rank);
+    return std::tuple(Distance(topology_, gpu, holder_gpu), sent_[Index(holder_gpu)], holder);
+  });
 }
 
 void LayerTransfers::EmitStep(int layer) {
-  const std::size_t first = transfers_->size();
-  for (const CycleCutter::SlotWrite& write : step_) {
-    const int source_gpu = topology_.gpu_of_slot(write.source_slot);
-    if (source_gpu != topology_.gpu_of_slot(write.target_slot)) ++sent_[Index(source_gpu)];
+  for (const SlotTransfer& transfer : step_) {
     transfers_->push_back({.layer = layer,
-                           .expert = content_[Index(write.source_slot)],
-                           .source_slot = write.source_slot,
-                           .target_slot = write.target_slot,
+                           .expert = transfer.expert,
+                           .source_slot = transfer.source_slot,
+                           .target_slot = transfer.target_slot,
                            .step = next_step_});
+    if (transfer.source_slot == kEmptySlot) continue;
+    const int source_gpu = topology_.gpu_of_slot(transfer.source_slot);
+    if (source_gpu != topology_.gpu_of_slot(transfer.target_slot)) ++sent_[Index(source_gpu)];
   }
-  for (std::size_t i = first; i < transfers_->size(); ++i) {
-    const Transfer& transfer = (*transfers_)[i];
+  for (const SlotTransfer& transfer : step_) {
     const std::int32_t lost = std::exchange(content_[Index(transfer.target_slot)], transfer.expert);
     if (lost != kEmptySlot) std::erase(holders_[Index(lost)], transfer.target_slot);
     holders_[Index(transfer.expert)].push_back(transfer.target_slot);
@@ -189,11 +188,14 @@ absl::StatusOr<std::vector<Transfer>> PlanTransfers(const Placement& from, const
 TransferCounts CountTransfers(std::span<const Transfer> transfers, const Topology& topology) {
   TransferCounts counts;
   for (const Transfer& transfer : transfers) {
-    const int source = topology.gpu_of_slot(transfer.source_slot);
-    const int distance = Distance(topology, source, topology.gpu_of_slot(transfer.target_slot));
     ++counts.transfers;
+    if (transfer.source_slot == kEmptySlot) {
+      ++counts.no_source;
+      continue;
+    }
+    const int distance =
+        Distance(topology, topology.gpu_of_slot(transfer.source_slot), topology.gpu_of_slot(transfer.target_slot));
     ++(distance == 0 ? counts.within_gpu : distance == 1 ? counts.within_node : counts.across_nodes);
-    counts.from_excluded += topology.excluded(source) ? 1 : 0;
   }
   return counts;
 }

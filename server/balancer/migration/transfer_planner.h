@@ -27,19 +27,16 @@ struct TransferOptions {
   // Every expert keeps this many replicas on GPUs that are not excluded after every step, or as many as the smaller of
   // the two placements gives it. At least 1.
   int min_replicas = 1;
-  // Excluded GPUs are draining, so they can still send. Else they are taken for dead, and one is named as a source only
-  // when no other GPU holds the expert: the weights must then come from elsewhere, such as a checkpoint.
-  bool excluded_gpus_can_send = false;
   TransferLimits limits = {};
 };
 
 // What the transfers of a plan move.
 struct TransferCounts {
   int transfers = 0;
-  int within_gpu = 0;     // between two slots of one GPU: a copy, no fetch
-  int within_node = 0;    // between two GPUs of one node
-  int across_nodes = 0;   // the rest
-  int from_excluded = 0;  // of all of them, those whose source is on an excluded GPU
+  int within_gpu = 0;    // between two slots of one GPU: a copy, no fetch
+  int within_node = 0;   // between two GPUs of one node
+  int across_nodes = 0;  // the rest
+  int no_source = 0;     // none of these: the weights come from elsewhere, such as a checkpoint
 };
 
 // The way from one layer's slots to another's: a transfer for every slot whose expert changes, grouped into the
@@ -48,7 +45,9 @@ struct TransferCounts {
 // are emptied then.
 //
 // Sources, for each transfer, among the slots that hold the expert before the step: the GPU itself, then the same node,
-// then the GPU that has sent least in this plan so far, then the lowest slot.
+// then the GPU that has sent least in this plan so far, then the lowest slot. Draining GPUs send like others, dead ones
+// do not: an expert that only dead GPUs hold has no source (-1), its weights must come from elsewhere, such as a
+// checkpoint.
 //
 // A step of several writes, which is a cycle of experts that have no replica to spare, may go past the limits: a cycle
 // that visits a GPU three times stages three there. CycleCutter then makes several steps of it, at one transfer more
@@ -67,8 +66,15 @@ class LayerTransfers {
                    std::vector<Transfer>& transfers, std::int32_t& next_step);
 
  private:
+  struct SlotTransfer {
+    std::int32_t expert;
+    std::int32_t source_slot;
+    std::int32_t target_slot;
+  };
+
   void FindWrites(std::span<const std::int32_t> from, std::span<const std::int32_t> to);
   absl::Status EmitCycle(int layer, std::span<const std::int32_t> writes);
+  // -1 when no GPU that can send holds it.
   std::int32_t NearestHolder(std::int32_t slot, std::int32_t expert) const;
   // Applies step_ to the layer and appends its transfers.
   void EmitStep(int layer);
@@ -85,7 +91,7 @@ class LayerTransfers {
   std::vector<std::vector<std::int32_t>> holders_;  // [experts] slots that hold it now
   std::vector<std::int32_t> content_;               // [slots] now
   std::vector<std::int64_t> sent_;                  // [gpus] so far
-  std::vector<CycleCutter::SlotWrite> step_;
+  std::vector<SlotTransfer> step_;
   std::vector<std::int32_t> cycle_;
   std::vector<Transfer>* transfers_ = nullptr;
   std::int32_t next_step_ = 0;

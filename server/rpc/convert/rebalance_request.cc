@@ -67,7 +67,8 @@ int CountUsableSlots(TopologyOptions options, const std::vector<int>& unusable) 
 }
 
 // The topology with its unusable GPUs taken out; FAILED_PRECONDITION where the rest cannot hold all experts.
-absl::StatusOr<Topology> MakeTopology(TopologyOptions options, std::vector<int> unusable, int num_experts) {
+absl::StatusOr<Topology> MakeTopology(TopologyOptions options, std::vector<int> unusable, std::vector<int> draining,
+                                      int num_experts) {
   const int usable_slots = CountUsableSlots(options, unusable);
   if (usable_slots < num_experts) {
     return absl::FailedPreconditionError(
@@ -75,6 +76,7 @@ absl::StatusOr<Topology> MakeTopology(TopologyOptions options, std::vector<int> 
                      " slots, which must be at least the number of experts, ", num_experts));
   }
   options.excluded_gpus = std::move(unusable);
+  options.draining_gpus = std::move(draining);
   return Topology::Create(std::move(options));
 }
 
@@ -113,7 +115,9 @@ absl::StatusOr<RebalanceInput> ReadRebalanceRequest(const v1::RebalanceRequest& 
   PlacementConstraints constraints =
       ReadConstraints(request.constraints(), request.options().honour_groups(), constraints_shape, errors);
   EPLB_RETURN_IF_ERROR(errors.ToStatus());
-  EPLB_ASSIGN_OR_RETURN(Topology topology, MakeTopology(*std::move(hardware), std::move(unusable), shape->num_experts));
+  std::vector<int> draining(request.draining_gpus().begin(), request.draining_gpus().end());
+  EPLB_ASSIGN_OR_RETURN(Topology topology, MakeTopology(*std::move(hardware), std::move(unusable), std::move(draining),
+                                                        shape->num_experts));
   return RebalanceInput{.topology = std::move(topology),
                         .model_layers = std::move(shape->model_layers),
                         .samples = std::move(samples),

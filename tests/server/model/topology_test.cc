@@ -58,6 +58,17 @@ TEST(Topology, ExcludedGpusAreNotUsable) {
   EXPECT_FALSE(topology.is_uniform());
 }
 
+TEST(Topology, DrainingGpusCanStillSend) {
+  const Topology topology =
+      Topology::Create({.num_gpus = 3, .num_slots = 6, .excluded_gpus = {1, 2}, .draining_gpus = {2}}).value();
+  EXPECT_TRUE(topology.can_send(0));
+  EXPECT_FALSE(topology.can_send(1));
+  EXPECT_TRUE(topology.can_send(2));
+  EXPECT_TRUE(topology.excluded(2));
+  EXPECT_THAT(BrokenFields({.num_gpus = 3, .num_slots = 6, .excluded_gpus = {1}, .draining_gpus = {0}}),
+              ElementsAre("draining_gpus=0"));
+}
+
 TEST(Topology, NamesEachFieldOutOfBounds) {
   EXPECT_THAT(BrokenFields({}), ElementsAre("num_gpus=0", "num_slots=0"));
   EXPECT_THAT(BrokenFields({.num_gpus = kMaxGpus + 1, .num_groups = 0, .num_slots = kMaxSlots + 1}),

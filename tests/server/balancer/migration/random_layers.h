@@ -25,7 +25,7 @@ inline Topology MakeTopology(TopologyOptions options) {
   return *std::move(topology);
 }
 
-// Uneven slots, two speeds, nodes of any size, sometimes excluded GPUs; at least one GPU with slots is usable.
+// Uneven slots, two speeds, nodes of any size, sometimes dead or draining GPUs; at least one GPU with slots is usable.
 inline Topology RandomTopology(std::mt19937_64& random, int max_gpus, int max_slots_per_gpu) {
   TopologyOptions options;
   options.num_gpus = RandomInt(random, 1, max_gpus);
@@ -35,7 +35,9 @@ inline Topology RandomTopology(std::mt19937_64& random, int max_gpus, int max_sl
     options.slots_per_gpu.push_back(even ? max_slots_per_gpu : RandomInt(random, 1, max_slots_per_gpu));
     options.gpu_speed.push_back(RandomInt(random, 0, 3) == 0 ? 2.0 : 1.0);
     options.node_of_gpu.push_back(gpu < options.num_nodes ? gpu : RandomInt(random, 0, options.num_nodes - 1));
-    if (gpu > 0 && RandomInt(random, 0, 5) == 0) options.excluded_gpus.push_back(gpu);
+    if (gpu == 0 || RandomInt(random, 0, 5) != 0) continue;
+    options.excluded_gpus.push_back(gpu);
+    if (RandomInt(random, 0, 1) == 0) options.draining_gpus.push_back(gpu);
   }
   options.num_slots = std::accumulate(options.slots_per_gpu.begin(), options.slots_per_gpu.end(), 0);
   return MakeTopology(options);

@@ -61,12 +61,21 @@ void ExpectWayIsValid(const Topology& topology, int experts, const Layer& from, 
     const Layer before = slots;
     std::map<int, Traffic> traffic;
     for (auto transfer = begin; transfer != end; ++transfer) {
-      const int source = topology.gpu_of_slot(transfer->source_slot);
       const int target = topology.gpu_of_slot(transfer->target_slot);
-      ASSERT_EQ(before[Index(transfer->source_slot)], transfer->expert) << "not held before step " << step;
       ASSERT_FALSE(topology.excluded(target));
       slots[Index(transfer->target_slot)] = transfer->expert;
       ++traffic[target].staged;
+      if (transfer->source_slot == kEmptySlot) {
+        for (std::size_t slot = 0; slot < before.size(); ++slot) {
+          ASSERT_FALSE(before[slot] == transfer->expert &&
+                       topology.can_send(topology.gpu_of_slot(static_cast<int>(slot))))
+              << "slot " << slot << " could have sent it";
+        }
+        continue;
+      }
+      const int source = topology.gpu_of_slot(transfer->source_slot);
+      ASSERT_EQ(before[Index(transfer->source_slot)], transfer->expert) << "not held before step " << step;
+      ASSERT_TRUE(topology.can_send(source));
       traffic[target].received += source != target;
       traffic[source].sent += source != target;
     }
@@ -133,14 +142,15 @@ TEST(PlanTransfers, SendersTakeTurns) {
               ElementsAre(IsTransfer(0, 0, 2, 0), IsTransfer(0, 1, 3, 1)));
 }
 
-TEST(PlanTransfers, DeadGpuIsNamedOnlyWhenNoOtherHoldsTheExpert) {
-  const Topology topology = MakeTopology({.num_gpus = 4, .num_nodes = 2, .num_slots = 8, .excluded_gpus = {2}});
+TEST(PlanTransfers, DrainingGpuSendsAndADeadOneDoesNot) {
   // GPU 2, on the node of GPU 3, holds 1 and the only replica of 2.
   const Layer from = {0, 1, 0, -1, 1, 2, 0, -1};
   const Layer to = {0, 1, 0, 2, -1, -1, 0, 1};
-  EXPECT_THAT(Plan(topology, 3, from, to), ElementsAre(IsTransfer(2, 5, 3, 0), IsTransfer(1, 1, 7, 1)));
-  EXPECT_THAT(Plan(topology, 3, from, to, {.excluded_gpus_can_send = true}),
-              ElementsAre(IsTransfer(2, 5, 3, 0), IsTransfer(1, 4, 7, 1)));
+  const Topology dead = MakeTopology({.num_gpus = 4, .num_nodes = 2, .num_slots = 8, .excluded_gpus = {2}});
+  EXPECT_THAT(Plan(dead, 3, from, to), ElementsAre(IsTransfer(2, -1, 3, 0), IsTransfer(1, 1, 7, 1)));
+  const Topology draining =
+      MakeTopology({.num_gpus = 4, .num_nodes = 2, .num_slots = 8, .excluded_gpus = {2}, .draining_gpus = {2}});
+  EXPECT_THAT(Plan(draining, 3, from, to), ElementsAre(IsTransfer(2, 5, 3, 0), IsTransfer(1, 4, 7, 1)));
 }
 
 TEST(PlanTransfers, ReportsWhatCannotBe) {
@@ -171,8 +181,7 @@ TEST(PlanTransfers, EveryWayIsValidOnRandomLayers) {
     const int experts = RandomInt(random, 1, topology.num_usable_slots());
     const Layer from = RandomLayer(random, topology, experts, RandomInt(random, 0, 1) * 4, true);
     const Layer to = RandomLayer(random, topology, experts, RandomInt(random, 0, 1) * 4);
-    TransferOptions options{.min_replicas = RandomInt(random, 1, 3),
-                            .excluded_gpus_can_send = RandomInt(random, 0, 1) == 1};
+    TransferOptions options{.min_replicas = RandomInt(random, 1, 3)};
     // A swap within a GPU needs 2.
     if (RandomInt(random, 0, 1) == 1) options.limits.max_staged_per_gpu = RandomInt(random, 2, 4);
     if (RandomInt(random, 0, 2) == 1) options.limits.max_sent_per_gpu = RandomInt(random, 2, 4);
@@ -211,13 +220,14 @@ TEST(CountTransfers, TellsNearFromFar) {
   const std::vector<Transfer> transfers = {{.source_slot = 0, .target_slot = 1},
                                            {.source_slot = 2, .target_slot = 1},
                                            {.source_slot = 6, .target_slot = 4},
+                                           {.source_slot = -1, .target_slot = 4},
                                            {.source_slot = 4, .target_slot = 1}};
   const TransferCounts counts = CountTransfers(transfers, topology);
-  EXPECT_EQ(counts.transfers, 4);
+  EXPECT_EQ(counts.transfers, 5);
   EXPECT_EQ(counts.within_gpu, 1);
   EXPECT_EQ(counts.within_node, 2);
   EXPECT_EQ(counts.across_nodes, 1);
-  EXPECT_EQ(counts.from_excluded, 1);
+  EXPECT_EQ(counts.no_source, 1);
 }
 
 }  // namespace

@@ -1,0 +1,82 @@
+#include "server/balancer/replan_policy.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "server/balancer/balance_metrics.h"
+#include "server/balancer/feasibility/placement_check.h"
+#include "server/balancer/migration/gpu_relabelling.h"
+#include "server/balancer/migration/slot_arrangement.h"
+#include "server/base/check.h"
+#include "server/base/index.h"
+
+namespace eplb {
+namespace {
+
+// What one worker reuses from layer to layer.
+struct Scratch {
+  Scratch(const Topology& topology, int num_experts, RelabelScope scope)
+      : meter(topology), relabelling(topology, num_experts, scope), arrangement(topology, num_experts) {}
+
+  BalanceMeter meter;
+  GpuRelabelling relabelling;
+  SlotArrangement arrangement;
+};
+
+// What the policy minimises: the weighted sum over samples of the largest GPU load.
+double Objective(BalanceMeter& meter, std::span<const LoadSample> samples, int layer,
+                 std::span<const std::int32_t> slots) {
+  double sum = 0;
+  for (const LoadSample& sample : samples) sum += sample.weight * meter.Measure(slots, sample.loads.layer(layer)).max;
+  return sum;
+}
+
+bool KeepsRules(const RebalanceProblem& problem, int layer) {
+  const std::span<const std::int32_t> slots = problem.current->layer(layer);
+  if (CountTwins(slots, *problem.topology) > 0) return false;
+  PlacementConstraints constraints = problem.constraints;
+  std::vector<int>& budgets = constraints.slot_budget_per_layer;
+  if (!budgets.empty()) budgets = {budgets[Index(layer)]};
+  const absl::StatusOr<Placement> placement =
+      Placement::Create(1, problem.current->num_experts(), problem.current->num_slots(), {slots.begin(), slots.end()});
+  EPLB_CHECK(placement.ok());
+  return CheckPlacement(*placement, constraints, *problem.topology).ok();
+}
+
+}  // namespace
+
+Placement FitToCurrent(const RebalanceProblem& problem, const Placement& planned, Policy policy,
+                       const ParallelFor& parallel) {
+  const Topology& topology = *problem.topology;
+  const bool nodes_matter = problem.constraints.honour_groups || problem.constraints.min_nodes_per_expert > 1;
+  const RelabelScope scope = nodes_matter ? RelabelScope::kWholeNodes : RelabelScope::kAnyGpu;
+  std::vector<std::int32_t> slots(planned.physical_to_logical().size());
+  std::vector<std::unique_ptr<Scratch>> scratches(Index(parallel.width()));
+  parallel.Run(planned.num_layers(), [&](int layer, int worker) {
+    std::unique_ptr<Scratch>& scratch = scratches[Index(worker)];
+    if (scratch == nullptr) scratch = std::make_unique<Scratch>(topology, planned.num_experts(), scope);
+    const std::span<const std::int32_t> before = problem.current->layer(layer);
+    const std::span<std::int32_t> after =
+        std::span(slots).subspan(Index(layer) * Index(topology.num_slots()), Index(topology.num_slots()));
+    if (policy != Policy::kOptimized) {
+      scratch->arrangement.Run(before, planned.layer(layer), after);
+      return;
+    }
+    const bool as_good = Objective(scratch->meter, problem.samples, layer, before) <=
+                         Objective(scratch->meter, problem.samples, layer, planned.layer(layer));
+    if (as_good && KeepsRules(problem, layer)) {
+      std::ranges::copy(before, after.begin());
+      return;
+    }
+    scratch->relabelling.Run(before, planned.layer(layer));
+    std::ranges::copy(scratch->relabelling.slots(), after.begin());
+  });
+  absl::StatusOr<Placement> fitted =
+      Placement::Create(planned.num_layers(), planned.num_experts(), planned.num_slots(), std::move(slots));
+  EPLB_CHECK(fitted.ok());
+  return *std::move(fitted);
+}
+
+}  // namespace eplb
