@@ -19,6 +19,7 @@
 #include "eplb/v1/eplb_service.grpc.pb.h"
 #include "tests/support/http_get.h"
 #include "tests/support/subprocess.h"
+#include "tests/support/test_certificates.h"
 
 namespace eplb {
 namespace {
@@ -150,6 +151,36 @@ TEST(Server, CertificatesThatDoNotLoadAreAnError) {
       QuietCommand({absl::StrCat("--tls.certificate_file=", file), absl::StrCat("--tls.private_key_file=", file)}));
   EXPECT_EQ(server.WaitForEnd(), 1);
   EXPECT_THAT(server.log(), HasSubstr("event=cannot_start"));
+}
+
+TEST(Server, ServesTlsToWhomTheRulesAllow) {
+  const testing::TestAuthority authority;
+  const testing::TestCertificate server_certificate = authority.Issue("server", "DNS:localhost,IP:127.0.0.1");
+  const testing::TestCertificate viewer = authority.Issue("viewer", "URI:spiffe://test/viewer");
+  TemporaryDirectory directory;
+  const std::string config = directory.Write(
+      "config.textproto",
+      absl::StrCat("tls { certificate_file: '", directory.Write("server.pem", server_certificate.certificate),
+                   "' private_key_file: '", directory.Write("server.key", server_certificate.private_key),
+                   "' client_ca_file: '", directory.Write("ca.pem", authority.certificate()),
+                   "' } authorization { enabled: true rules { identity: 'spiffe://test/viewer' role: viewer } }"));
+  ServerProcess server(QuietCommand({"--config", config}));
+  const std::string address = LogValue(server.WaitForLine("event=server_ready"), "grpc");
+  EXPECT_EQ(CallServer(address), grpc::StatusCode::UNAVAILABLE) << "plaintext";
+
+  const auto stub = v1::EplbService::NewStub(
+      grpc::CreateChannel(address, grpc::SslCredentials({.pem_root_certs = authority.certificate(),
+                                                         .pem_private_key = viewer.private_key,
+                                                         .pem_cert_chain = viewer.certificate})));
+  grpc::ClientContext list_context;
+  v1::ListDeploymentsResponse list;
+  EXPECT_TRUE(stub->ListDeployments(&list_context, v1::ListDeploymentsRequest(), &list).ok());
+  grpc::ClientContext update_context;
+  v1::UpdateDeploymentRequest update;
+  update.set_deployment("a");
+  v1::UpdateDeploymentResponse updated;
+  EXPECT_EQ(stub->UpdateDeployment(&update_context, update, &updated).error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
 }
 
 TEST(Server, TheReadyFileIsThereWhileItIsReady) {
