@@ -11,9 +11,11 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from source import service  # noqa: E402
+from source import deployment, fleet, service  # noqa: E402
 
 DASHBOARDS = {
+    "eplb-fleet": fleet.dashboard,
+    "eplb-deployment": deployment.dashboard,
     "eplb-service": service.dashboard,
 }
 

@@ -7,6 +7,8 @@ readonly PACKAGES=(
   kubernetes-models@4.5.1
   @kubernetes-models/prometheus-operator@4.4.4
   @prometheus-io/lezer-promql@0.315.0
+  @grpc/grpc-js@1.14.7
+  @grpc/proto-loader@0.8.1
   @lezer/highlight@1.2.3
   @lezer/lr@1.4.12
   yaml@2.9.1

@@ -3,6 +3,7 @@
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SERVICE = 'job=~"$job", instance=~"$instance"'
 DEPLOYMENT = SERVICE + ', deployment=~"$deployment"'
+LIVE = DEPLOYMENT + ', phase="all", placement="live"'
 ROW_WIDTH = 24
 
 
@@ -41,6 +42,23 @@ def label_variable(name, label, query, multi=True):
         variable["allValue"] = ".+"
         variable["current"] = {"text": ["All"], "value": ["$__all"]}
     return variable
+
+
+def service_variables():
+    return [
+        label_variable("job", "Job", "label_values(eplb_build_info, job)"),
+        label_variable("instance", "Instance", 'label_values(eplb_build_info{job=~"$job"}, instance)'),
+    ]
+
+
+def deployment_variables(multi):
+    query = 'label_values(eplb_workers{job=~"$job", instance=~"$instance"}, deployment)'
+    return [*service_variables(), label_variable("deployment", "Deployment", query, multi)]
+
+
+def rate(metric, by, matchers=DEPLOYMENT):
+    """Events per second, by labels."""
+    return f"sum by ({by}) (rate({metric}{{{matchers}}}[$__rate_interval]))"
 
 
 def target(expr, legend="", instant=False, table=False):

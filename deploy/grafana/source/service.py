@@ -1,15 +1,11 @@
 """Whether the service itself is well: calls, planning threads, process."""
 
-from .panels import SERVICE, dashboard as make, label_variable, mean, quantiles, row, series, stat, target
+from .panels import SERVICE, dashboard as make, mean, quantiles, rate, row, series, service_variables, stat, target
 
 API = SERVICE + ', method=~"eplb.v1.EplbService/.+"'
 STREAMS = "eplb.v1.EplbService/(StreamTelemetry|WatchPlacements)"
 UNARY = API + f', method!~"{STREAMS}"'
 FAULTS = "UNKNOWN|INTERNAL|DATA_LOSS|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED"
-
-
-def rate(metric, matchers, by):
-    return f"sum by ({by}) (rate({metric}{{{matchers}}}[$__rate_interval]))"
 
 
 def summary_panels():
@@ -36,10 +32,10 @@ def call_panels():
     return [
         row("Calls"),
         series("Calls by method", "Finished calls per second of each API method; a stream counts when it ends.",
-               [target(rate("eplb_rpc_calls_total", API, "method"), "{{method}}")], "reqps"),
+               [target(rate("eplb_rpc_calls_total", "method", API), "{{method}}")], "reqps"),
         series("Calls by code", "Finished calls per second by status code. What is not OK is either the caller's "
                "(INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, CANCELLED, ABORTED) or the service's.",
-               [target(rate("eplb_rpc_calls_total", API, "code"), "{{code}}")], "reqps"),
+               [target(rate("eplb_rpc_calls_total", "code", API), "{{code}}")], "reqps"),
         series("Latency of unary calls", "Median and 99th percentile from the first byte of a call to its end. Streams "
                "are left out: theirs is their life.", quantiles("eplb_rpc_latency_seconds", UNARY, ("method",), " {{method}}"),
                "s", low=0),
@@ -75,7 +71,7 @@ def rebalance_panels():
                "mean: what serving pays. 1 is perfect.",
                [target(mean("eplb_rebalance_step_time_ratio", SERVICE, ("stage",)), "{{stage}}")], "short", low=1),
         series("Moves", "Experts per second that GPUs fetch by the planned placements, from their own node and from "
-               "others.", [target(rate("eplb_rebalance_moves_total", SERVICE, "reach"), "{{reach}}")], "cps", low=0),
+               "others.", [target(rate("eplb_rebalance_moves_total", "reach", SERVICE), "{{reach}}")], "cps", low=0),
         series("Distance from the proven lower bound", "How far the planned step time is above what no placement can "
                "beat, as a ratio. The bound is loose where an expert is hotter than all its replicas can share.",
                quantiles("eplb_rebalance_lower_bound_gap_ratio", SERVICE, (), ""), "percentunit", width=12, low=0),
@@ -105,9 +101,5 @@ def process_panels():
 
 
 def dashboard(uid):
-    variables = [
-        label_variable("job", "Job", "label_values(eplb_build_info, job)"),
-        label_variable("instance", "Instance", 'label_values(eplb_build_info{job=~"$job"}, instance)'),
-    ]
-    return make(uid, "EPLB / Service health", "Calls, planning and process of the EPLB servers.", variables,
+    return make(uid, "EPLB / Service health", "Calls, planning and process of the EPLB servers.", service_variables(),
                 summary_panels() + call_panels() + rebalance_panels() + process_panels())

@@ -11,7 +11,7 @@ const code = readdirSync(join(source, 'server/metrics')).filter((file) => file.e
 
 function typeOf(constant, name) {
   if (name.endsWith('_total')) return 'counter';
-  const histogram = new RegExp(`\\b(AddHistograms|AddStage)\\(\\s*\\w+,\\s*(metrics::)?${constant}\\b`);
+  const histogram = new RegExp(`\\b(AddHistograms|AddStage)\\(\\s*\\w+,\\s*metrics::${constant}\\b|metrics::${constant},\\s*\\w+Buckets`);
   return histogram.test(code) ? 'histogram' : 'gauge';
 }
 

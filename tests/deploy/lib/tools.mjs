@@ -10,7 +10,7 @@ export const tools = process.env.EPLB_TOOLS;
 const bin = process.env.EPLB_BIN;
 assert(source && tools && bin, 'run by ctest, or with EPLB_SOURCE, EPLB_BIN and EPLB_TOOLS set');
 
-const packages = createRequire(join(tools, 'x.js'));
+export const packages = createRequire(join(tools, 'x.js'));
 export const yaml = packages('yaml');
 export const promqlParser = packages('@prometheus-io/lezer-promql').parser;
 

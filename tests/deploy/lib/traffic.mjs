@@ -1,7 +1,8 @@
-// Use of a running server: Rebalance calls of several shapes, some of them wrong, one after the other.
+// Use of a running server: live fleets, and Rebalance calls of several shapes, some of them wrong, one after the other.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
+import { startFleets } from './fleet.mjs';
 import { eplbctl, run } from './tools.mjs';
 
 // Starts the traffic to the gRPC address; files go to `folder`. check() throws where it has failed.
@@ -16,6 +17,7 @@ export function startTraffic(grpc, folder) {
     [...plan, '--slots', '80', '--policy', 'global'],
     [...plan, '--slots', '48', '--policy', 'global'], // fewer slots than experts: refused
   ];
+  const fleets = startFleets(grpc);
   let stopped = false;
   let failure = null;
   const loop = (async () => {
@@ -25,7 +27,14 @@ export function startTraffic(grpc, folder) {
     }
   })();
   return {
-    check() { if (failure) throw failure; },
-    async stop() { stopped = true; await loop; },
+    check() {
+      if (failure) throw failure;
+      fleets.check();
+    },
+    async stop() {
+      fleets.stop();
+      stopped = true;
+      await loop;
+    },
   };
 }
