@@ -7,6 +7,7 @@
 
 #include "server/balancer/balance_metrics.h"
 #include "server/balancer/feasibility/placement_check.h"
+#include "server/balancer/migration/fetch_reduction.h"
 #include "server/balancer/migration/gpu_relabelling.h"
 #include "server/balancer/migration/slot_arrangement.h"
 #include "server/base/check.h"
@@ -18,11 +19,16 @@ namespace {
 // What one worker reuses from layer to layer.
 struct Scratch {
   Scratch(const Topology& topology, int num_experts, RelabelScope scope)
-      : meter(topology), relabelling(topology, num_experts, scope), arrangement(topology, num_experts) {}
+      : meter(topology),
+        relabelling(topology, num_experts, scope),
+        reduction(topology, num_experts, scope),
+        arrangement(topology, num_experts) {}
 
   BalanceMeter meter;
   GpuRelabelling relabelling;
+  FetchReduction reduction;
   SlotArrangement arrangement;
+  std::vector<std::span<const double>> loads;  // [samples] of the layer
 };
 
 // What the policy minimises: the weighted sum over samples of the largest GPU load.
@@ -72,6 +78,10 @@ Placement FitToCurrent(const RebalanceProblem& problem, const Placement& planned
     }
     scratch->relabelling.Run(before, planned.layer(layer));
     std::ranges::copy(scratch->relabelling.slots(), after.begin());
+    scratch->loads.clear();
+    for (const LoadSample& sample : problem.samples) scratch->loads.push_back(sample.loads.layer(layer));
+    scratch->reduction.Run(before, scratch->loads, after);
+    scratch->arrangement.Run(before, after, after);
   });
   absl::StatusOr<Placement> fitted =
       Placement::Create(planned.num_layers(), planned.num_experts(), planned.num_slots(), std::move(slots));

@@ -12,7 +12,8 @@ namespace eplb {
 // keep their slot. Of the optimizing policy's plans also, layer by layer:
 //   * a layer for which the current slots are as good and keep every rule stays as it is;
 //   * else the planned GPUs become those real ones that have most of their experts already (see
-//     migration/gpu_relabelling.h): within nodes as wholes where the constraints say what shares a node.
+//     migration/gpu_relabelling.h), and GPUs exchange replicas of equal load where that saves fetches (see
+//     migration/fetch_reduction.h): within nodes as wholes where the constraints say what shares a node.
 // The reference policies' plans are the published algorithm's, which names GPUs as it does.
 Placement FitToCurrent(const RebalanceProblem& problem, const Placement& planned, Policy policy,
                        const ParallelFor& parallel);

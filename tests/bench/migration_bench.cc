@@ -11,6 +11,7 @@
 
 #include "benchmark/benchmark.h"
 #include "server/balancer/balance_metrics.h"
+#include "server/balancer/migration/fetch_reduction.h"
 #include "server/balancer/migration/gpu_relabelling.h"
 #include "server/balancer/migration/transfer_planner.h"
 #include "server/balancer/reference/reference_policy.h"
@@ -76,6 +77,25 @@ void Relabel(benchmark::State& state, const Shape& shape) {
   }
   state.counters["fetch_percent_before"] = FetchPercent(scene, scene.planned);
   state.counters["fetch_percent"] = fetch_percent;
+}
+
+// After relabelling: exchanges of equal load.
+void ReduceFetches(benchmark::State& state, const Shape& shape) {
+  const Scene scene(shape);
+  const Placement relabelled =
+      RelabelToCurrent(scene.current, scene.planned, scene.topology, RelabelScope::kAnyGpu, SerialFor());
+  FetchReduction reduction(scene.topology, shape.experts, RelabelScope::kAnyGpu);
+  std::vector<std::int32_t> slots;
+  for (auto _ : state) {
+    slots.assign(relabelled.physical_to_logical().begin(), relabelled.physical_to_logical().end());
+    for (int layer = 0; layer < shape.layers; ++layer) {
+      const std::span<const double> loads = scene.loads.layer(layer);
+      reduction.Run(scene.current.layer(layer), {&loads, 1},
+                    std::span(slots).subspan(Index(layer * shape.slots), Index(shape.slots)));
+    }
+  }
+  state.counters["fetch_percent"] =
+      FetchPercent(scene, Placement::Create(shape.layers, shape.experts, shape.slots, slots).value());
 }
 
 void Transfers(benchmark::State& state, const Shape& shape) {
@@ -158,6 +178,7 @@ const int registered = [] {
           ->Unit(benchmark::kMillisecond);
     };
     add("relabel", Relabel);
+    add("reduce_fetches", ReduceFetches);
     add("transfers", Transfers);
     add("incremental_transfers", IncrementalTransfers);
     add("shares", Shares);
