@@ -59,17 +59,21 @@ absl::StatusOr<Placement> PlaceByReference(const LoadMatrix& loads, const Topolo
 }
 
 std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current, const Placement& after,
-                                      const LoadMatrix& loads, const Topology& topology, const ParallelFor& parallel) {
+                                      const LoadMatrix& loads, const Topology& topology,
+                                      const PlacementConstraints& constraints, const ParallelFor& parallel) {
   std::vector<LayerReport> layers(static_cast<std::size_t>(loads.num_layers()));
   std::vector<BalanceMeter> meters(static_cast<std::size_t>(parallel.width()), BalanceMeter(topology));
-  std::vector<LowerBound> bounds(static_cast<std::size_t>(parallel.width()), LowerBound(topology));
+  std::vector<LowerBound> bounds(static_cast<std::size_t>(parallel.width()),
+                                 LowerBound(topology, constraints, loads.num_experts()));
   parallel.Run(loads.num_layers(), [&](int layer, int worker) {
     LayerReport& report = layers[static_cast<std::size_t>(layer)];
     BalanceMeter& meter = meters[static_cast<std::size_t>(worker)];
     report.before = meter.Measure(before.layer(layer), loads.layer(layer));
     report.after = meter.Measure(after.layer(layer), loads.layer(layer));
-    report.lower_bound = bounds[static_cast<std::size_t>(worker)].Prove(loads.layer(layer), topology.num_usable_slots(),
-                                                                        report.after.max);
+    LowerBound& bound = bounds[static_cast<std::size_t>(worker)];
+    report.lower_bound = bound.Prove(loads.layer(layer), topology.num_usable_slots(), report.after.max);
+    // A placement that a budget keeps from honouring groups may pass the bound of those that do.
+    if (constraints.honour_groups) report.lower_bound = std::min(report.lower_bound, report.after.max);
     report.twins = CountTwins(after.layer(layer), topology);
     if (!has_current) return;
     report.fetches = CountFetches(before.layer(layer), after.layer(layer), topology);
@@ -187,8 +191,10 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
     if (from_scratch) placement = FitToCurrent(problem, placement, policy, parallel);
     EPLB_ASSIGN_OR_RETURN(transfers, PlanWay(problem, options, placement));
   }
-  std::vector<LayerReport> layers =
-      ReportLayers(has_current ? *problem.current : *contiguous, has_current, placement, loads, topology, parallel);
+  // The global policy disregards groups, and with them their bound.
+  const PlacementConstraints bounded_by = policy == Policy::kGlobal ? PlacementConstraints() : problem.constraints;
+  std::vector<LayerReport> layers = ReportLayers(has_current ? *problem.current : *contiguous, has_current, placement,
+                                                 loads, topology, bounded_by, parallel);
   for (std::size_t layer = 0; layer < increments.size(); ++layer) {
     NoChangeReason& reason = layers[layer].reason;
     if (reason == NoChangeReason::kAlreadyBest && increments[layer].budget_exhausted) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "server/balancer/search/group_nodes.h"
 #include "server/base/check.h"
+#include "server/base/index.h"
 
 namespace eplb {
 namespace {
@@ -12,7 +14,12 @@ constexpr double kNearEnough = 1e-4;
 
 }  // namespace
 
-LowerBound::LowerBound(const Topology& topology) : least_slots_(std::numeric_limits<int>::max()) {
+LowerBound::LowerBound(const Topology& topology, const PlacementConstraints& constraints, int num_experts)
+    : least_slots_(std::numeric_limits<int>::max()), num_groups_(topology.num_groups()) {
+  if (constraints.honour_groups && topology.num_nodes() > 1 && num_experts % topology.num_groups() == 0) {
+    nodes_ = NodesForGroups(topology, num_experts, constraints.min_replicas);
+    for (GroupPacking::Node& node : nodes_) node.least = 0;
+  }
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     if (topology.excluded(gpu)) continue;
     total_speed_ += topology.speed(gpu);
@@ -36,11 +43,20 @@ double LowerBound::MinMaxReplicaLoad(std::span<const double> loads, int slots) {
   return heap_.front().load_per_replica;
 }
 
+double LowerBound::HeaviestNode(std::span<const double> loads) {
+  if (nodes_.empty()) return 0;
+  const std::size_t group_size = loads.size() / Index(num_groups_);
+  group_loads_.assign(Index(num_groups_), 0.0);
+  for (std::size_t expert = 0; expert < loads.size(); ++expert) group_loads_[expert / group_size] += loads[expert];
+  const bool possible = !groups_.Run(group_loads_, nodes_).empty();
+  return possible && groups_.proven() ? groups_.max() : 0;
+}
+
 double LowerBound::Prove(std::span<const double> loads, int slots, double reached) {
   EPLB_CHECK(!loads.empty() && slots >= static_cast<int>(loads.size()));
   double total = 0;
   for (const double load : loads) total += load;
-  const double mean = total / total_speed_;
+  const double mean = std::max(total / total_speed_, HeaviestNode(loads));
   if (reached > 0 && mean >= reached * (1 - kNearEnough)) return mean;
   const double heaviest = MinMaxReplicaLoad(loads, slots);
   const double bound = std::max(mean, heaviest / top_speed_);

@@ -5,24 +5,29 @@
 #include <vector>
 
 #include "server/balancer/company_bound.h"
+#include "server/balancer/search/group_packing.h"
+#include "server/model/constraints.h"
 #include "server/model/topology.h"
 
 namespace eplb {
 
 // A proven lower bound on the largest GPU load (tokens per unit of speed, see balance_metrics.h) of any placement of
-// one layer that shares each expert's load evenly over its replicas, twins or not. The largest of
+// one layer that keeps the constraints and shares each expert's load evenly over its replicas. The largest of
 //   * the mean: total load / total speed of the usable GPUs;
 //   * the min-max replica load: with `slots` usable slots, the smallest value that the load of the heaviest replica can
 //     take when replica counts are free. Giving each further replica to the heaviest is optimal for that (an exchange
 //     argument: an expert above the value needs one more replica in every better choice). It is divided by the highest
 //     speed, since the heaviest replica may sit on the fastest GPU;
 //   * the company bound (company_bound.h), which knows that a heavy replica needs light company: for few slots per GPU.
-//     Uneven slots count as the fewest on any GPU, unequal speeds as the highest: weaker then, but still valid.
+//     Uneven slots count as the fewest on any GPU, unequal speeds as the highest: weaker then, but still valid;
+//   * with honour_groups, the least that the most loaded node must carry per speed (search/group_packing.h), where that
+//     can be found out: a node is no more balanced within than perfectly.
 // Reuses its buffers; not thread-safe, one for each worker.
 class LowerBound {
  public:
-  // The topology must outlive this.
-  explicit LowerBound(const Topology& topology);
+  // With default constraints the bound holds for every placement. The experts of a problem with honour_groups divide
+  // into the topology's groups.
+  explicit LowerBound(const Topology& topology, const PlacementConstraints& constraints = {}, int num_experts = 0);
 
   // The bound for one layer. loads: [num_experts], >= 0. slots >= num_experts: how many may be used; the rest stays
   // empty. `reached`: what some placement achieves; the company bound, which costs most, is left out where the others
@@ -41,6 +46,7 @@ class LowerBound {
 
     bool operator<(const Candidate& other) const { return load_per_replica < other.load_per_replica; }
   };
+  double HeaviestNode(std::span<const double> loads);
   double MinMaxReplicaLoad(std::span<const double> loads, int slots);
 
   double total_speed_ = 0;
@@ -49,6 +55,10 @@ class LowerBound {
   int least_slots_ = 0;
   std::vector<Candidate> heap_;
   CompanyBound company_;
+  std::vector<GroupPacking::Node> nodes_;  // empty without groups
+  int num_groups_ = 1;
+  std::vector<double> group_loads_;
+  GroupPacking groups_;
 };
 
 // LowerBound::Prove for once.

@@ -141,13 +141,14 @@ absl::Status PlacementTracker::Report(const PlacementStatus& status, absl::Durat
       status.version > worker.version || (status.version == worker.version && status.state > worker.state);
   const bool newly_applied = status.state == PlacementState::kApplied && status.version > worker.applied;
   if (!further && !newly_applied) return absl::OkStatus();
+  const bool mismatch = status.state == PlacementState::kRejected && status.reason == RejectionReason::kBaseMismatch;
+  if (mismatch && worker.full_sent == status.version)
+    return absl::OkStatus();  // told of the delta, before it got the full
   fresh = true;
   if (further) NoteState(worker, status);
-  if (status.state == PlacementState::kRejected) {
-    const bool mismatch = status.reason == RejectionReason::kBaseMismatch;
-    const bool in_force = in_force_ && in_force_->version == status.version;  // committed: there is no way back
-    if ((mismatch || in_force) && SendInFull(worker) && mismatch) return absl::OkStatus();
-  }
+  const bool in_force = in_force_ && in_force_->version == status.version;  // committed: there is no way back
+  if (mismatch || (status.state == PlacementState::kRejected && in_force)) SendInFull(worker);
+  if (mismatch) return absl::OkStatus();
   if (newly_applied) MarkApplied(worker, status.version);
   if (rollout_ && rollout_->version() == status.version) {
     const std::string detail = status.state == PlacementState::kRejected
@@ -167,13 +168,12 @@ void PlacementTracker::NoteState(WorkerPlacement& worker, const PlacementStatus&
   worker.detail = rejected ? status.detail : "";
 }
 
-// The worker's newest version did not fit: it gets the full placement, once; false where it had that.
-bool PlacementTracker::SendInFull(WorkerPlacement& worker) {
-  if (worker.full_sent == worker.version) return false;
+// The worker's newest version did not fit: it gets the full placement, once.
+void PlacementTracker::SendInFull(WorkerPlacement& worker) {
+  if (worker.full_sent == worker.version) return;
   worker.wants_full = true;
   worker.state = PlacementState::kUnknown;
   watchers_dirty_ = true;
-  return true;
 }
 
 void PlacementTracker::Advance(absl::Duration now) {

@@ -127,7 +127,7 @@ class PlacementTracker {
   void MarkApplied(WorkerPlacement& worker, PlacementVersion version);
   void Adopt(const VersionedPlacement& placement);
   void TakeInitialLayout(std::shared_ptr<const Placement> current);
-  bool SendInFull(WorkerPlacement& worker);
+  void SendInFull(WorkerPlacement& worker);
   void Settle(absl::Duration now);
   void NoteState(WorkerPlacement& worker, const PlacementStatus& status);
   const VersionedPlacement* TargetOf(const WatchCursor& cursor) const;

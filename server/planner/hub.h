@@ -76,7 +76,8 @@ class PlacementWatch {
   virtual ~PlacementWatch() = default;  // closes it
 
   // The next event, which the caller must deliver, in order; none where nothing is new (OnEvent tells). Ask again only
-  // when the event before was written: what changes in between is made into one.
+  // when the event before was written: what changes in between is made into one. A worker whose APPLIED got lost may be
+  // sent what it has in force again: it answers APPLIED again.
   virtual std::optional<WatchEvent> NextEvent() = 0;
   // The deployment's spec, for full placements and layer numbers; never null.
   virtual std::shared_ptr<const DeploymentSpec> spec() const = 0;

@@ -14,7 +14,7 @@ absl::StatusOr<TickPlan> RebalanceTickPlanner::Plan(const TickInput& input) cons
   options.policy = input.settings.policy;
   options.work_limit = input.settings.work_limit;
   options.bytes_per_expert = input.settings.bytes_per_expert;
-  if (!input.evacuates) options.budget = input.settings.budget;
+  options.budget = input.settings.budget;
   EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(problem, options, parallel_));
   TickPlan tick{.plan = std::move(plan)};
   tick.predicted_step_time = tick.plan.step_time_after();

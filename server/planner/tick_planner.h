@@ -29,7 +29,7 @@ struct TickInput {
   PlacementConstraints constraints = {};
   PlanSettings settings = {};
   bool force = false;      // the gate is out of force; rules and budgets stay
-  bool evacuates = false;  // `current` holds experts on excluded GPUs: these go, whatever budgets and gate say
+  bool evacuates = false;  // `current` holds experts on excluded GPUs: these go, whatever the gate says
 };
 
 // The outcome of one tick.

@@ -80,6 +80,7 @@ absl::Status ModelWorker::Connect(Hub& hub) {
 }
 
 void ModelWorker::Disconnect() {
+  hub_ = nullptr;
   watch_.reset();
   session_.reset();
   to_do_.reset();
@@ -149,7 +150,7 @@ bool ModelWorker::ReadEvent() {
 }
 
 void ModelWorker::TakeUpdate(const PlacementUpdate& update) {
-  if (update.target.version <= applied_) {
+  if (update.target.version < applied_) {
     Violate(absl::StrCat("sent ", update.target.version.ToString(), " with ", applied_.ToString(), " in force"));
     return;
   }
@@ -186,14 +187,19 @@ std::vector<PlacementStatus> ModelWorker::DoWork(std::optional<RejectionReason> 
   if (to_do_) {
     const PlacementUpdate update = *std::exchange(to_do_, std::nullopt);
     const PlacementVersion version = update.target.version;
-    const std::optional<Placement> result = Resulting(update);
-    if (!result || reject) {
+    const bool in_force = version == applied_;  // what was told of it got lost: it is told again
+    const std::optional<Placement> result = in_force ? placement_ : Resulting(update);
+    if (in_force) {
+      if (*result != *update.target.placement) Violate(absl::StrCat(version.ToString(), " has other contents"));
+      statuses.push_back(Status(version, PlacementState::kApplied));
+    } else if (!result || reject) {
       PlacementStatus status = Status(version, PlacementState::kRejected);
       status.reason = result ? *reject : RejectionReason::kBaseMismatch;
       status.detail = "as the test wants it";
       statuses.push_back(status);
     } else if (update.activation == Activation::kOnCommit) {
       staged_.insert_or_assign(version, *result);
+      ever_staged_.insert(version);
       statuses.push_back(Status(version, PlacementState::kPrepared));
     } else if (version > applied_) {
       applied_ = version;
@@ -208,7 +214,7 @@ std::vector<PlacementStatus> ModelWorker::DoWork(std::optional<RejectionReason> 
   if (it == staged_.end() || version <= applied_) return statuses;
   applied_ = version;
   placement_ = it->second;
-  staged_.clear();
+  staged_.erase(staged_.begin(), staged_.upper_bound(version));
   statuses.push_back(Status(version, PlacementState::kApplied));
   return statuses;
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,8 @@ class ModelWorker {
   PlacementVersion applied() const { return applied_; }
   const Placement& placement() const { return placement_; }
   std::uint64_t sequence() const { return sequence_; }
+  // Staged this version at some time, since it was made.
+  bool prepared(PlacementVersion version) const { return ever_staged_.count(version) > 0; }
   const std::vector<WatchEvent>& events() const { return events_; }
   const std::vector<std::string>& violations() const { return violations_; }
   TelemetrySession* session() { return session_.get(); }
@@ -79,6 +82,7 @@ class ModelWorker {
   std::unique_ptr<PlacementWatch> watch_;
   std::optional<PlacementUpdate> to_do_;  // read and not begun
   std::map<PlacementVersion, Placement> staged_;
+  std::set<PlacementVersion> ever_staged_;
   std::optional<PlacementVersion> to_commit_;
   std::vector<WatchEvent> events_;
   std::vector<std::string> violations_;

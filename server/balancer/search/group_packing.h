@@ -29,6 +29,11 @@ class GroupPacking {
   // else at least one if there are enough for that.
   std::span<const std::int32_t> Run(std::span<const double> loads, std::span<const Node> nodes);
 
+  // Of the last Run: the largest node load per speed, infinite if the room did not suffice, and whether the search was
+  // carried to its end, so that no assignment has a lower one.
+  double max() const { return best_max_; }
+  bool proven() const { return steps_ <= kMaxSteps; }
+
  private:
   void Descend(int depth, double max);
   bool SameAsEarlier(int node) const;

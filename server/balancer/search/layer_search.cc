@@ -4,6 +4,7 @@
 #include <limits>
 #include <numeric>
 
+#include "server/balancer/search/group_nodes.h"
 #include "server/base/check.h"
 #include "server/model/placement.h"
 
@@ -29,6 +30,7 @@ LayerSearch::LayerSearch(const SearchProblem& problem)
       num_experts_(problem.num_experts),
       work_limit_(problem.work_limit) {
   EPLB_CHECK(num_experts_ >= 1 && topology_.num_usable_slots() >= num_experts_);
+  if (ByGroups()) nodes_ = NodesForGroups(topology_, num_experts_, constraints_.min_replicas);
   if (ReferenceIsDefined()) reference_.emplace(ReferenceShapeOf());
 }
 
@@ -166,31 +168,10 @@ void LayerSearch::CollectGpus(std::optional<int> node) {
   gpus_.Resize(count);
 }
 
-// How many whole groups of `group_size` experts the usable GPUs of a node can hold min_replicas times without twins.
-int LayerSearch::GroupsThatFit(int node, int group_size) {
-  CollectGpus(node);
-  for (int groups = topology_.num_groups(); groups > 0; --groups) {
-    std::int64_t places = 0;
-    for (const std::int32_t gpu : gpus_) places += std::min(topology_.slots_on(gpu), groups * group_size);
-    if (places >= std::int64_t{constraints_.min_replicas} * groups * group_size) return groups;
-  }
-  return 0;
-}
-
 std::span<const std::int32_t> LayerSearch::NodesOfGroups() {
-  const int num_groups = topology_.num_groups();
-  nodes_.Resize(topology_.num_nodes());
-  for (int node = 0; node < topology_.num_nodes(); ++node) {
-    const int group_size = num_experts_ / num_groups;
-    nodes_[node] = {.speed = 0, .room = GroupsThatFit(node, group_size), .least = 0};
-    for (const std::int32_t gpu : gpus_) {
-      nodes_[node].speed += topology_.speed(gpu);
-      nodes_[node].least = std::max(nodes_[node].least, (topology_.slots_on(gpu) + group_size - 1) / group_size);
-    }
-  }
-  group_loads_.Assign(num_groups, 0.0);
+  group_loads_.Assign(topology_.num_groups(), 0.0);
   for (int expert = 0; expert < num_experts_; ++expert) group_loads_[GroupOf(expert)] += loads_[expert];
-  return group_packing_.Run(group_loads_.span(), nodes_.span());
+  return group_packing_.Run(group_loads_.span(), nodes_);
 }
 
 // Every node gets the slots that its experts need; what the budget leaves is shared in proportion to the slots that
@@ -235,7 +216,7 @@ void LayerSearch::PlaceByGroups(std::span<const std::int32_t> node_of_group, int
   node_load_.Assign(num_nodes, 0.0);
   for (int group = 0; group < topology_.num_groups(); ++group) {
     const int node = node_of_group[static_cast<std::size_t>(group)];
-    node_load_[node] += group_loads_[group] / nodes_[node].speed;
+    node_load_[node] += group_loads_[group] / nodes_[static_cast<std::size_t>(node)].speed;
   }
   node_order_.Resize(num_nodes);
   std::iota(node_order_.begin(), node_order_.end(), 0);

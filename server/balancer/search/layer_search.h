@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "server/balancer/reference/reference_policy.h"
 #include "server/balancer/search/flat_array.h"
@@ -61,7 +62,6 @@ class LayerSearch {
   void RepeatExperts(int budget);
   double Place(int budget, double enough, std::int64_t work_limit);
   double PlaceSamples(int min_replicas, WorkMeter* work);
-  int GroupsThatFit(int node, int group_size);
   std::span<const std::int32_t> NodesOfGroups();
   void ShareBudgetAmongNodes(std::span<const std::int32_t> node_of_group, int budget);
   void PlaceByGroups(std::span<const std::int32_t> node_of_group, int budget, std::int64_t work_limit);
@@ -88,8 +88,8 @@ class LayerSearch {
   FlatArray<double> expert_loads_;
   // Groups and nodes.
   FlatArray<double> group_loads_;
-  FlatArray<GroupPacking::Node> nodes_;
-  FlatArray<double> node_load_;  // per speed
+  std::vector<GroupPacking::Node> nodes_;  // empty without groups
+  FlatArray<double> node_load_;            // per speed
   FlatArray<std::int32_t> node_order_;
   FlatArray<std::int32_t> node_budget_;
   FlatArray<std::int32_t> node_spare_;
