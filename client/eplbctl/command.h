@@ -20,6 +20,7 @@ Command AddRebalanceCommand(CLI::App& root);
 Command AddConvertCommand(CLI::App& root);
 Command AddGenerateCommand(CLI::App& root);
 Command AddHealthCommand(CLI::App& root);
+Command AddReportCommand(CLI::App& root);
 Command AddVersionCommand(CLI::App& root);
 
 }  // namespace eplb

@@ -1,16 +1,13 @@
 #include "client/eplbctl/local_rebalance.h"
 
-#include <algorithm>
 #include <chrono>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "server/balancer/balance_metrics.h"
 #include "server/balancer/balancer.h"
 #include "server/base/status_macros.h"
-#include "server/base/thread_team.h"
 
 namespace eplb {
 namespace {
@@ -23,16 +20,13 @@ double WorstBefore(const RebalancePlan& plan) {
 
 }  // namespace
 
-absl::StatusOr<RebalanceResult> RebalanceLocally(const RebalanceTask& task, int threads) {
-  const LoadSample sample{.loads = task.loads};
+absl::StatusOr<RebalanceResult> RebalanceLocally(const RebalanceTask& task, const ParallelFor& parallel) {
   const RebalanceProblem problem{.topology = &task.topology,
-                                 .samples = {&sample, 1},
+                                 .samples = task.samples,
                                  .current = task.has_current ? &task.before : nullptr,
                                  .constraints = task.constraints};
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const ThreadTeam team(threads == 0 ? cores : threads);
   const auto start = std::chrono::steady_clock::now();
-  EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(problem, task.options, team));
+  EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(problem, task.options, parallel));
   const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   RebalanceResult result{.policy = std::string(PolicyName(plan.policy)), .placement = std::move(plan.placement)};
   result.balancedness_before = plan.balancedness_before();

@@ -3,12 +3,12 @@
 
 #include "absl/status/statusor.h"
 #include "client/eplbctl/rebalance_result.h"
+#include "server/base/parallel_for.h"
 
 namespace eplb {
 
-// Plans in this process, on `threads` threads (0: one per core), with the code that the server runs. Errors are those
-// of PlanRebalance.
-absl::StatusOr<RebalanceResult> RebalanceLocally(const RebalanceTask& task, int threads);
+// Plans in this process with the code that the server runs. Errors are those of PlanRebalance.
+absl::StatusOr<RebalanceResult> RebalanceLocally(const RebalanceTask& task, const ParallelFor& parallel);
 
 }  // namespace eplb
 

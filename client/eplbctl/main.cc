@@ -42,7 +42,7 @@ int Run(int argc, char** argv) {
   root.require_subcommand(1);
   root.set_version_flag("--version", "eplbctl " EPLB_VERSION);
   const std::vector<Command> commands = {AddRebalanceCommand(root), AddConvertCommand(root), AddGenerateCommand(root),
-                                         AddHealthCommand(root), AddVersionCommand(root)};
+                                         AddHealthCommand(root),    AddReportCommand(root),  AddVersionCommand(root)};
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

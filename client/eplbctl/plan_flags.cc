@@ -13,7 +13,13 @@ constexpr std::int64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
-void PlanFlags::AddTo(CLI::App& app) {
+void PlanFlags::AddTo(CLI::App& app, const std::string& budget_note) {
+  AddPolicyTo(app);
+  AddBudgetTo(app, budget_note);
+  AddRulesTo(app);
+}
+
+void PlanFlags::AddPolicyTo(CLI::App& app) {
   app.add_option("--policy", policy_, "How to plan")
       ->check(CLI::IsMember({"auto", "hierarchical", "global", "optimized"}).description(""))
       ->type_name("auto|hierarchical|global|optimized")
@@ -23,23 +29,29 @@ void PlanFlags::AddTo(CLI::App& app) {
       ->type_name("N")
       ->check(InRange(std::int64_t{0}, kMaxBytes))
       ->group("Plan");
-  app.add_flag("--honour-groups", honour_groups_, "Keep the experts of a group on one node (policy optimized)")
-      ->group("Plan");
-  app.add_option("--moves-per-layer", moves_per_layer_, "Most experts that GPUs fetch in each layer (needs --current)")
+}
+
+void PlanFlags::AddBudgetTo(CLI::App& app, const std::string& note) {
+  app.add_option("--moves-per-layer", moves_per_layer_, "Most experts that GPUs fetch in each layer" + note)
       ->type_name("N")
       ->check(InRange(0, kMaxMoves))
       ->group("Plan");
-  app.add_option("--moves-total", moves_total_, "Most experts that GPUs fetch over all layers (needs --current)")
+  app.add_option("--moves-total", moves_total_, "Most experts that GPUs fetch over all layers" + note)
       ->type_name("N")
       ->check(InRange(0, kMaxMoves))
       ->group("Plan");
-  app.add_option("--move-bytes", move_bytes_, "Most bytes that GPUs fetch (needs --current and --bytes-per-expert)")
+  app.add_option("--move-bytes", move_bytes_, "Most bytes that GPUs fetch, at --bytes-per-expert each" + note)
       ->type_name("N")
       ->check(InRange(std::int64_t{0}, kMaxBytes))
       ->group("Plan");
   app.add_option("--bytes-per-expert", bytes_per_expert_, "Weights of one expert in one layer")
       ->type_name("N")
       ->check(InRange(std::int64_t{1}, kMaxBytes))
+      ->group("Plan");
+}
+
+void PlanFlags::AddRulesTo(CLI::App& app) {
+  app.add_flag("--honour-groups", honour_groups_, "Keep the experts of a group on one node (policy optimized)")
       ->group("Plan");
   app.add_option("--min-replicas", min_replicas_, "Least replicas of every expert [1]")
       ->type_name("N")

@@ -14,12 +14,17 @@ namespace eplb {
 // --policy, --work-limit, the move budgets, and the rules of a placement.
 class PlanFlags {
  public:
-  void AddTo(CLI::App& app);
+  // Adds all flags. `budget_note` follows the help of each budget, as in " (needs --current)".
+  void AddTo(CLI::App& app, const std::string& budget_note);
 
   RebalanceOptions Options() const;
   PlacementConstraints Constraints() const;
 
  private:
+  void AddPolicyTo(CLI::App& app);
+  void AddBudgetTo(CLI::App& app, const std::string& note);
+  void AddRulesTo(CLI::App& app);
+
   std::string policy_ = "auto";
   std::int64_t work_limit_ = 0;
   std::int64_t bytes_per_expert_ = 0;

@@ -66,13 +66,12 @@ std::string RebalanceResultJson(const RebalanceResult& result) {
   return out;
 }
 
-std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResult& result, const std::string& title,
-                                 const std::string& before_name, bool colour) {
+std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResult& result, bool colour) {
   const Topology& topology = task.topology;
-  std::string out = absl::StrCat(title, "\n", topology.num_slots(), " slots on ", topology.num_gpus(), " GPUs in ",
-                                 topology.num_nodes(), topology.num_nodes() == 1 ? " node" : " nodes", ", policy ",
-                                 result.policy, ", planned in ", Fixed(result.compute_ms, 2), " ms\n\n");
-  TextTable table({"", before_name, "after"});
+  std::string out = absl::StrCat(task.description, "\n", topology.num_slots(), " slots on ", topology.num_gpus(),
+                                 " GPUs in ", topology.num_nodes(), topology.num_nodes() == 1 ? " node" : " nodes",
+                                 ", policy ", result.policy, ", planned in ", Fixed(result.compute_ms, 2), " ms\n\n");
+  TextTable table({"", task.has_current ? "current" : "contiguous", "after"});
   const auto add = [&](const char* name, double before, double after, bool higher_is_better) {
     table.AddRow({name, Fixed(before, 4), Cell(Fixed(after, 4), Compare(before, after, higher_is_better))});
   };

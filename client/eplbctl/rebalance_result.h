@@ -13,7 +13,8 @@ namespace eplb {
 
 // What `eplbctl rebalance` asks, whoever plans.
 struct RebalanceTask {
-  LoadMatrix loads;
+  std::string description;  // of the loads, for people
+  std::vector<LoadSample> samples;
   std::vector<int> model_layers;  // [layers] absolute indices
   Topology topology;
   TopologyOptions topology_options;  // what topology was made from
@@ -47,9 +48,8 @@ int TotalFetches(const Placement& before, const Placement& after, const Topology
 // The result as JSON, keys as documented in eplbctl rebalance --help; numbers as precise as they are.
 std::string RebalanceResultJson(const RebalanceResult& result);
 
-// The result as a table for people. `title` and `before_name` say what was planned for and from.
-std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResult& result, const std::string& title,
-                                 const std::string& before_name, bool colour);
+// The result as a table for people.
+std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResult& result, bool colour);
 
 }  // namespace eplb
 

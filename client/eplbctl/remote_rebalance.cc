@@ -15,17 +15,16 @@ namespace eplb {
 
 absl::StatusOr<RebalanceResult> RebalanceOnServer(const RebalanceTask& task, ClientOptions options) {
   EPLB_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(std::move(options)));
-  const LoadSample sample{.loads = task.loads};
   const v1::RebalanceRequest request = MakeRebalanceRequest({.model_layers = task.model_layers,
                                                              .topology = &task.topology_options,
-                                                             .samples = {&sample, 1},
+                                                             .samples = task.samples,
                                                              .current = task.has_current ? &task.before : nullptr,
                                                              .constraints = task.constraints,
                                                              .options = task.options});
   EPLB_ASSIGN_OR_RETURN(const v1::RebalanceResponse response, client->Rebalance(request));
-  EPLB_ASSIGN_OR_RETURN(
-      Placement placement,
-      PlacementFromResponse(response, task.model_layers, task.loads.num_experts(), task.topology.num_slots()));
+  EPLB_ASSIGN_OR_RETURN(Placement placement,
+                        PlacementFromResponse(response, task.model_layers, task.samples.front().loads.num_experts(),
+                                              task.topology.num_slots()));
   const v1::PlanSummary& summary = response.summary();
   const std::optional<Policy> policy = PolicyFromMessage(response.policy());
   RebalanceResult result{.policy = policy ? std::string(PolicyName(*policy)) : v1::Policy_Name(response.policy()),

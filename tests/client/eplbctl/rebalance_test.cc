@@ -83,6 +83,13 @@ TEST_F(EplbctlRebalanceTest, BalancesOneWindow) {
   }
 }
 
+TEST_F(EplbctlRebalanceTest, PlansForEachWindowAsAPatternOfItsOwn) {
+  const ProgramResult result = RunEplbctl(Arguments({"--each-window"}));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("each of 2 windows"));
+  ExpectRefused(Arguments({"--each-window", "--window", "0"}), 2, "excludes");
+}
+
 TEST_F(EplbctlRebalanceTest, ThePlanDependsOnNeitherThreadsNorFormatOfTheLoads) {
   const Json one = Plan({"--threads", "1"});
   EXPECT_EQ(one["physical_to_logical"], Plan({"--threads", "4"})["physical_to_logical"]);
