@@ -1,0 +1,103 @@
+#ifndef EPLB_CLIENT_LIVE_FLEET_WORKER_H_
+#define EPLB_CLIENT_LIVE_FLEET_WORKER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/live/event_loop.h"
+#include "eplb/v1/eplb_service.grpc.pb.h"
+
+namespace eplb {
+
+// A placement that the engine is to take over.
+struct PlacementChange {
+  v1::PlacementVersion version;
+  v1::PlacementVersion base;               // what it replaces; unset: whatever is in force
+  std::vector<v1::LayerPlacement> layers;  // those that change, each whole; all of them with a full placement
+  std::vector<v1::Transfer> transfers;     // ordered by step; empty with a full placement: fetch what is lacking
+};
+
+// What a worker's engine does. All calls come on the loop's thread and must not block it.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Stages the weights that the change needs, then calls done once, from any thread. On an error the change is dropped
+  // and its former placement stays in force. One change is staged at a time; Discard may come before done was called.
+  virtual void Prepare(std::shared_ptr<const PlacementChange> change,
+                       std::function<void(const absl::Status&)> done) = 0;
+  // Switches routing over to the change that was prepared. Must succeed.
+  virtual void Activate(const PlacementChange& change) = 0;
+  // Drops the change, prepared or still preparing.
+  virtual void Discard(const PlacementChange& change) = 0;
+  // Moves the loads since the last call into the report (window, steps, phase, tokens; the rest is filled in). False:
+  // nothing to report. Called each interval, and before a switch, so that no report mixes two placements.
+  virtual bool TakeLoads(v1::LoadReport& report) = 0;
+  // Tells of an error that the library goes on from by itself, as a stream that ended; for logs.
+  virtual void OnError(const absl::Status& /*error*/) {}
+};
+
+struct FleetWorkerOptions {
+  v1::DeploymentSpec spec;
+  std::string worker_id;
+  std::string incarnation;  // differs at each start of the process
+  int first_rank = 0;
+  int num_ranks = 0;
+  std::vector<v1::LayerPlacement> initial;  // the layout that the engine starts with, all layers in the spec's order
+  bool watch = true;                        // false: another worker of the group hands placements on (Adopt)
+  absl::Duration first_backoff = absl::Milliseconds(200);
+  absl::Duration max_backoff = absl::Seconds(10);
+  absl::Duration status_deadline = absl::Seconds(5);
+  std::uint64_t jitter_seed = 0;  // differs between workers, so that they do not come back all at once
+  std::string user_agent = {};
+};
+
+// What a worker has done so far.
+struct FleetWorkerStats {
+  std::uint64_t reports_sent = 0;
+  std::uint64_t reports_held_back = 0;  // an interval passed while the stream was not writable; its loads went on
+  std::uint64_t acknowledged = 0;       // highest sequence that the service acknowledged
+  std::uint64_t connects = 0;
+  std::uint64_t placements_applied = 0;
+  std::uint64_t placements_rejected = 0;
+  absl::Duration report_interval = absl::ZeroDuration();
+  v1::PlacementVersion applied;
+};
+
+// A GPU worker's side of the service, whole: says hello, reports at the interval that the service asks for, watches
+// placements, prepares and applies them through the Engine, tells how far it is, and connects again with jittered
+// backoff whenever anything breaks, saying hello with what is in force so that a service that lost its state gets it
+// back. While the service is away, the placement in force stays in force.
+// Thread-safe. Engine, loop and stub must outlive the worker; the worker keeps running until Stop or destruction.
+class FleetWorker {
+ public:
+  FleetWorker(FleetWorkerOptions options, v1::EplbService::Stub& stub, EventLoop& loop, Engine& engine);
+  // As Stop(false).
+  ~FleetWorker();
+
+  void Start();
+  // Ends all streams. departing: says goodbye, so that the service forgets the worker at once; otherwise it is waited
+  // for, as after a crash. Returns once nothing of the worker runs any more.
+  void Stop(bool departing);
+
+  // For a worker that does not watch: the group has switched to this placement (all layers).
+  void Adopt(const v1::PlacementVersion& version, std::vector<v1::LayerPlacement> layers);
+
+  FleetWorkerStats Stats() const;
+  // The placement in force, all layers.
+  std::vector<v1::LayerPlacement> Layers() const;
+
+ private:
+  class Core;
+  EventLoop& loop_;
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_CLIENT_LIVE_FLEET_WORKER_H_

@@ -1,0 +1,327 @@
+#include "client/simulator/simulated_fleet.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/base/field_errors.h"
+#include "server/base/status_macros.h"
+#include "server/model/contiguous_placement.h"
+
+namespace eplb {
+namespace {
+
+constexpr absl::Duration kScoreInterval = absl::Milliseconds(250);
+
+void ToProto(absl::Duration duration, google::protobuf::Duration& out) {
+  out.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  out.set_nanos(static_cast<std::int32_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
+void ToProto(absl::Time time, google::protobuf::Timestamp& out) {
+  const std::int64_t nanos = absl::ToUnixNanos(time);
+  out.set_seconds(nanos / 1'000'000'000);
+  out.set_nanos(static_cast<std::int32_t>(nanos % 1'000'000'000));
+}
+
+}  // namespace
+
+// One worker's ranks: counts tokens by slot, and stages weights at the speed of its links.
+class SimulatedFleet::WorkerEngine final : public Engine {
+ public:
+  WorkerEngine(SimulatedFleet& fleet, int index)
+      : fleet_(fleet), index_(index), random_(fleet.options_.seed * 7919 + static_cast<std::uint64_t>(index)) {}
+
+  void Prepare(std::shared_ptr<const PlacementChange> change, std::function<void(const absl::Status&)> done) override {
+    const FaultOptions& faults = fleet_.options_.faults;
+    if (index_ == faults.rejecting_worker && Unit() < faults.reject_probability) {
+      done(absl::ResourceExhaustedError("simulated: no memory to stage the weights"));
+      return;
+    }
+    int most = 0;
+    fleet_.CountFetches(*change, &most);
+    int steps = 1;
+    for (const v1::Transfer& transfer : change->transfers) steps = std::max(steps, transfer.step() + 1);
+    absl::Duration time =
+        absl::Seconds(most * static_cast<double>(fleet_.options_.bytes_per_expert) / fleet_.options_.bytes_per_second) +
+        steps * fleet_.options_.latency;
+    if (index_ == faults.slow_worker) time += absl::Seconds(faults.slow_seconds);
+    fleet_.loop_.PostAfter(time, [done = std::move(done)] { done(absl::OkStatus()); });
+  }
+  void Activate(const PlacementChange& change) override { fleet_.OnActivated(index_, change); }
+  void Discard(const PlacementChange& /*change*/) override {}
+  void OnError(const absl::Status& error) override {
+    ++fleet_.figures_.errors;
+    fleet_.figures_.last_error = absl::StrCat("worker ", index_, ": ", error.ToString());
+  }
+
+  bool TakeLoads(v1::LoadReport& report) override {
+    fleet_.Advance();
+    const absl::Duration now = RealClock().Monotonic();
+    const double seconds = absl::ToDoubleSeconds(now - since_);
+    if (seconds <= 0) return false;
+    since_ = now;
+    if (Unit() < fleet_.options_.faults.loss_probability) return false;
+    ToProto(absl::Seconds(seconds), *report.mutable_window());
+    ToProto(absl::Now() + absl::Seconds(fleet_.options_.faults.clock_skew_seconds), *report.mutable_end_time());
+    report.set_steps(static_cast<std::uint64_t>(std::max(1.0, seconds * 20)));
+    AddTokens(seconds, *report.mutable_slot_tokens());
+    return true;
+  }
+
+  void Restart() { since_ = RealClock().Monotonic(); }
+
+ private:
+  double Unit() {
+    random_ = random_ * 6364136223846793005U + 1442695040888963407U;
+    return static_cast<double>(random_ >> 11U) * 0x1p-53;
+  }
+
+  void AddTokens(double seconds, google::protobuf::RepeatedField<std::uint64_t>& tokens) {
+    const Topology& topology = fleet_.topology_;
+    const int per_worker = topology.num_gpus() / fleet_.options_.num_workers;
+    const int first = topology.first_slot(index_ * per_worker);
+    const int last = topology.first_slot((index_ + 1) * per_worker);
+    const std::size_t experts = static_cast<std::size_t>(fleet_.options_.drift.num_experts);
+    const std::span<const double> rates = fleet_.loads_.rates();
+    tokens.Reserve(static_cast<int>(fleet_.slots_.size()) * (last - first));
+    for (std::size_t layer = 0; layer < fleet_.slots_.size(); ++layer) {
+      for (int slot = first; slot < last; ++slot) {
+        const std::int32_t expert = fleet_.slots_[layer][static_cast<std::size_t>(slot)];
+        if (expert == kEmptySlot) {
+          tokens.Add(0);
+          continue;
+        }
+        const auto e = static_cast<std::size_t>(expert);
+        const double expected = seconds * rates[layer * experts + e] / fleet_.replicas_[layer][e];
+        // Counts are noisy, as token counts are: a cheap stand-in for Poisson's standard deviation.
+        const double noise = (Unit() + Unit() - 1.0) * 2.4 * std::sqrt(expected);
+        tokens.Add(static_cast<std::uint64_t>(std::max(0.0, expected + noise)));
+      }
+    }
+  }
+
+  SimulatedFleet& fleet_;
+  const int index_;
+  std::uint64_t random_;
+  absl::Duration since_ = RealClock().Monotonic();
+};
+
+absl::StatusOr<std::unique_ptr<SimulatedFleet>> SimulatedFleet::Create(FleetOptions options,
+                                                                       v1::EplbService::Stub& stub, EventLoop& loop) {
+  EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(options.topology));
+  if (options.num_workers < 1 || topology.num_gpus() % options.num_workers != 0) {
+    return FieldErrorStatus("workers", absl::StrCat(options.num_workers),
+                            absl::StrCat("must divide the GPUs, ", topology.num_gpus()));
+  }
+  EPLB_ASSIGN_OR_RETURN(Placement contiguous,
+                        ContiguousPlacement(options.drift.num_layers, options.drift.num_experts, topology));
+  return std::unique_ptr<SimulatedFleet>(
+      new SimulatedFleet(std::move(options), std::move(topology), std::move(contiguous), stub, loop));
+}
+
+SimulatedFleet::SimulatedFleet(FleetOptions options, Topology topology, Placement contiguous,
+                               v1::EplbService::Stub& stub, EventLoop& loop)
+    : options_(std::move(options)),
+      topology_(std::move(topology)),
+      contiguous_(std::move(contiguous)),
+      stub_(stub),
+      loop_(loop),
+      loads_(options_.drift) {
+  for (int layer = 0; layer < contiguous_.num_layers(); ++layer) {
+    const std::span<const std::int32_t> slots = contiguous_.layer(layer);
+    slots_.emplace_back(slots.begin(), slots.end());
+    replicas_.push_back(CountReplicas(slots, contiguous_.num_experts()));
+  }
+  for (int index = 0; index < options_.num_workers; ++index) {
+    engines_.push_back(std::make_unique<WorkerEngine>(*this, index));
+    workers_.push_back(MakeWorker(index, 0));
+  }
+}
+
+SimulatedFleet::~SimulatedFleet() {
+  Stop();
+  loop_.RunAndWait([this] { *alive_ = false; });
+}
+
+std::vector<v1::LayerPlacement> SimulatedFleet::LayersInForce() const {
+  std::vector<v1::LayerPlacement> layers(slots_.size());
+  for (std::size_t layer = 0; layer < slots_.size(); ++layer) {
+    layers[layer].set_model_layer(static_cast<std::int32_t>(layer) + 3);
+    layers[layer].mutable_physical_to_logical()->Assign(slots_[layer].begin(), slots_[layer].end());
+  }
+  return layers;
+}
+
+std::unique_ptr<FleetWorker> SimulatedFleet::MakeWorker(int index, int incarnation) {
+  const int per_worker = topology_.num_gpus() / options_.num_workers;
+  FleetWorkerOptions worker{.spec = {},
+                            .worker_id = absl::StrCat("worker-", index),
+                            .incarnation = absl::StrCat(options_.seed, "-", index, "-", incarnation),
+                            .first_rank = index * per_worker,
+                            .num_ranks = per_worker,
+                            .initial = LayersInForce(),
+                            .watch = options_.all_ranks || index == 0,
+                            .jitter_seed = options_.seed * 104729 + static_cast<std::uint64_t>(index),
+                            .user_agent = "eplb-simulator"};
+  v1::DeploymentSpec& spec = worker.spec;
+  spec.set_deployment(options_.deployment);
+  spec.mutable_topology()->set_num_gpus(topology_.num_gpus());
+  spec.mutable_topology()->set_num_nodes(topology_.num_nodes());
+  spec.mutable_topology()->set_num_groups(topology_.num_groups());
+  spec.mutable_topology()->set_num_slots(topology_.num_slots());
+  for (int layer = 0; layer < options_.drift.num_layers; ++layer) spec.add_model_layers(layer + 3);
+  spec.set_num_experts(options_.drift.num_experts);
+  spec.set_bytes_per_expert(options_.bytes_per_expert);
+  spec.set_coordination_mode(options_.all_ranks ? v1::COORDINATION_MODE_ALL_RANKS
+                                                : v1::COORDINATION_MODE_ONE_SUBSCRIBER);
+  return std::make_unique<FleetWorker>(std::move(worker), stub_, loop_, *engines_[static_cast<std::size_t>(index)]);
+}
+
+void SimulatedFleet::Start() {
+  loop_.Post([this, alive = alive_] {
+    if (!*alive) return;
+    started_ = RealClock().Monotonic();
+    for (const auto& engine : engines_) engine->Restart();
+    for (const auto& worker : workers_) worker->Start();
+    ScheduleFaults();
+    Score();
+  });
+}
+
+void SimulatedFleet::Stop() {
+  loop_.RunAndWait([this] {
+    stopped_ = true;
+    for (const auto& worker : workers_) {
+      if (worker != nullptr) worker->Stop(true);
+    }
+  });
+}
+
+void SimulatedFleet::ScheduleFaults() {
+  const FaultOptions& faults = options_.faults;
+  const auto stop = [this](int worker) {
+    auto& slot = workers_[static_cast<std::size_t>(worker)];
+    if (slot == nullptr) return;
+    slot->Stop(false);
+    retired_.push_back(std::move(slot));
+  };
+  if (faults.dead_worker >= 0 && faults.dead_worker < options_.num_workers && faults.dead_at >= 0) {
+    loop_.PostAfter(absl::Seconds(faults.dead_at), [this, alive = alive_, stop] {
+      if (*alive && !stopped_) stop(options_.faults.dead_worker);
+    });
+  }
+  if (faults.restarting_worker >= 0 && faults.restarting_worker < options_.num_workers && faults.restart_at >= 0) {
+    loop_.PostAfter(absl::Seconds(faults.restart_at), [this, alive = alive_, stop] {
+      if (*alive && !stopped_) stop(options_.faults.restarting_worker);
+    });
+    loop_.PostAfter(absl::Seconds(faults.restart_at + faults.restart_for), [this, alive = alive_] {
+      if (!*alive || stopped_) return;
+      const int worker = options_.faults.restarting_worker;
+      engines_[static_cast<std::size_t>(worker)]->Restart();
+      workers_[static_cast<std::size_t>(worker)] = MakeWorker(worker, 1);
+      // A pod that comes back loads the weights that its group has in force.
+      workers_[static_cast<std::size_t>(worker)]->Adopt(figures_.version, LayersInForce());
+      workers_[static_cast<std::size_t>(worker)]->Start();
+    });
+  }
+}
+
+void SimulatedFleet::Advance() { loads_.AdvanceTo(absl::ToDoubleSeconds(RealClock().Monotonic() - started_)); }
+
+void SimulatedFleet::Score() {
+  if (stopped_) return;
+  Advance();
+  BalanceMeter meter(topology_);
+  std::vector<LayerBalance> in_force;
+  std::vector<LayerBalance> contiguous;
+  const auto experts = static_cast<std::size_t>(options_.drift.num_experts);
+  for (std::size_t layer = 0; layer < slots_.size(); ++layer) {
+    const std::span<const double> rates = loads_.rates().subspan(layer * experts, experts);
+    in_force.push_back(meter.Measure(slots_[layer], rates));
+    contiguous.push_back(meter.Measure(contiguous_.layer(static_cast<int>(layer)), rates));
+  }
+  figures_.step_time = StepTime(in_force);
+  figures_.contiguous_step_time = StepTime(contiguous);
+  figures_.balancedness = MeanBalancedness(in_force);
+  const double now = absl::ToDoubleSeconds(RealClock().Monotonic() - started_);
+  weighted_step_time_ += figures_.step_time * (now - last_scored_);
+  weighted_contiguous_ += figures_.contiguous_step_time * (now - last_scored_);
+  last_scored_ = now;
+  if (now > 0) {
+    figures_.mean_step_time = weighted_step_time_ / now;
+    figures_.mean_contiguous_step_time = weighted_contiguous_ / now;
+  }
+  loop_.PostAfter(kScoreInterval, [this, alive = alive_] {
+    if (*alive) Score();
+  });
+}
+
+int SimulatedFleet::CountFetches(const PlacementChange& change, int* most_on_one_gpu) const {
+  std::vector<int> on_gpu(static_cast<std::size_t>(topology_.num_gpus()), 0);
+  int fetches = 0;
+  for (const v1::LayerPlacement& layer : change.layers) {
+    const auto row = static_cast<std::size_t>(layer.model_layer() - 3);
+    for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
+      const auto first = slots_[row].begin() + topology_.first_slot(gpu);
+      const auto last = slots_[row].begin() + topology_.first_slot(gpu + 1);
+      for (int slot = topology_.first_slot(gpu); slot < topology_.first_slot(gpu + 1); ++slot) {
+        const std::int32_t expert = layer.physical_to_logical(slot);
+        if (expert == kEmptySlot || std::find(first, last, expert) != last) continue;
+        ++fetches;
+        ++on_gpu[static_cast<std::size_t>(gpu)];
+      }
+    }
+  }
+  if (most_on_one_gpu != nullptr) *most_on_one_gpu = *std::max_element(on_gpu.begin(), on_gpu.end());
+  return fetches;
+}
+
+void SimulatedFleet::OnActivated(int worker, const PlacementChange& change) {
+  // In the all-ranks mode every worker tells of the same change: the first one switches the model of the fleet.
+  const bool known =
+      change.version.epoch() == figures_.version.epoch() && change.version.revision() == figures_.version.revision();
+  if (known) return;
+  const int fetches = CountFetches(change, nullptr);
+  figures_.fetched_experts += fetches;
+  figures_.fetched_bytes += fetches * options_.bytes_per_expert;
+  ++figures_.switches;
+  for (const v1::LayerPlacement& layer : change.layers) {
+    const auto row = static_cast<std::size_t>(layer.model_layer() - 3);
+    slots_[row].assign(layer.physical_to_logical().begin(), layer.physical_to_logical().end());
+    replicas_[row] = CountReplicas(slots_[row], options_.drift.num_experts);
+  }
+  figures_.version = change.version;
+  if (options_.all_ranks) return;
+  const std::vector<v1::LayerPlacement> layers = LayersInForce();
+  for (int other = 0; other < options_.num_workers; ++other) {
+    const auto& slot = workers_[static_cast<std::size_t>(other)];
+    if (other != worker && slot != nullptr) slot->Adopt(change.version, layers);
+  }
+}
+
+FleetFigures SimulatedFleet::Figures() {
+  FleetFigures figures;
+  loop_.RunAndWait([&] {
+    figures_.reports = 0;
+    figures_.reports_held_back = 0;
+    figures_.connected_workers = 0;
+    const auto add = [this](const FleetWorker& worker) {
+      const FleetWorkerStats stats = worker.Stats();
+      figures_.reports += stats.reports_sent;
+      figures_.reports_held_back += stats.reports_held_back;
+      return stats.report_interval > absl::ZeroDuration();
+    };
+    for (const auto& worker : retired_) add(*worker);
+    for (const auto& worker : workers_) {
+      if (worker != nullptr && add(*worker)) ++figures_.connected_workers;
+    }
+    figures = figures_;
+  });
+  return figures;
+}
+
+}  // namespace eplb
