@@ -1,0 +1,145 @@
+// Any problem that its parts' validation lets through gets a plan that keeps every invariant, or a clear error.
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <vector>
+
+#include "server/balancer/balancer.h"
+#include "server/base/check.h"
+#include "server/model/contiguous_placement.h"
+#include "tests/fuzz/byte_source.h"
+
+namespace eplb::fuzz {
+namespace {
+
+std::optional<Topology> MakeTopology(ByteSource& bytes) {
+  TopologyOptions options{.num_gpus = bytes.Int(1, 12)};
+  options.num_nodes = bytes.Int(1, options.num_gpus);
+  options.num_groups = bytes.Int(1, 8);
+  options.num_slots = bytes.Int(1, 60);
+  if (bytes.Flag()) {
+    int sum = 0;
+    for (int gpu = 0; gpu < options.num_gpus; ++gpu) {
+      options.slots_per_gpu.push_back(bytes.Int(0, 6));
+      sum += options.slots_per_gpu.back();
+    }
+    options.num_slots = sum;
+  }
+  for (int gpu = 0; gpu < options.num_gpus && bytes.Flag(); ++gpu) options.excluded_gpus.push_back(gpu);
+  if (bytes.Flag()) {
+    for (int gpu = 0; gpu < options.num_gpus; ++gpu) options.gpu_speed.push_back(bytes.Int(1, 4096) / 1024.0);
+  }
+  if (bytes.Flag()) {
+    for (int gpu = 0; gpu < options.num_gpus; ++gpu) options.node_of_gpu.push_back(bytes.Int(0, options.num_nodes - 1));
+  }
+  absl::StatusOr<Topology> topology = Topology::Create(options);
+  if (!topology.ok()) return std::nullopt;
+  return *std::move(topology);
+}
+
+LoadMatrix MakeLoads(ByteSource& bytes, int layers, int experts) {
+  std::vector<double> values;
+  for (int i = 0; i < layers * experts; ++i) {
+    const int kind = bytes.Byte() & 7;
+    double value = bytes.Byte();
+    if (kind == 0) value = 0;
+    if (kind == 1) value *= 1e12;
+    if (kind == 2) value *= 1e-9;
+    if (kind == 3) value = 100;
+    values.push_back(value);
+  }
+  return LoadMatrix::Create(layers, experts, std::move(values)).value();
+}
+
+std::optional<Placement> MakeCurrent(ByteSource& bytes, int layers, int experts, const Topology& topology) {
+  if (!bytes.Flag()) return std::nullopt;
+  std::vector<std::int32_t> slots;
+  for (int layer = 0; layer < layers; ++layer) {
+    for (int slot = 0; slot < topology.num_slots(); ++slot) {
+      const bool first_round = slot < experts;
+      slots.push_back(first_round ? slot : bytes.Int(-1, experts - 1));
+    }
+    for (int swap = 0; swap < 8; ++swap) {
+      const auto base = slots.end() - topology.num_slots();
+      std::iter_swap(base + bytes.Int(0, topology.num_slots() - 1), base + bytes.Int(0, topology.num_slots() - 1));
+    }
+  }
+  absl::StatusOr<Placement> placement = Placement::Create(layers, experts, topology.num_slots(), std::move(slots));
+  if (!placement.ok()) return std::nullopt;
+  return *std::move(placement);
+}
+
+RebalanceOptions MakeOptions(ByteSource& bytes, bool has_current) {
+  constexpr Policy kPolicies[] = {Policy::kAuto, Policy::kHierarchical, Policy::kGlobal, Policy::kOptimized};
+  RebalanceOptions options{.policy = kPolicies[bytes.Int(0, 3)]};
+  options.work_limit = bytes.Int(0, 2000);
+  options.bytes_per_expert = bytes.Int(0, 100);
+  if (!has_current) return options;
+  if (bytes.Flag()) options.budget.per_layer = bytes.Int(0, 8);
+  if (bytes.Flag()) options.budget.total = bytes.Int(0, 20);
+  if (bytes.Flag() && options.bytes_per_expert > 0) options.budget.bytes = bytes.Int(0, 1000);
+  return options;
+}
+
+void CheckPlan(const RebalanceProblem& problem, const RebalanceOptions& options, const RebalancePlan& plan) {
+  const LoadMatrix& loads = problem.samples[0].loads;
+  const Topology& topology = *problem.topology;
+  EPLB_CHECK(plan.policy != Policy::kAuto);
+  EPLB_CHECK(plan.placement.num_slots() == topology.num_slots());
+  EPLB_CHECK(plan.layers.size() == static_cast<std::size_t>(loads.num_layers()));
+  int fetches = 0;
+  for (int layer = 0; layer < loads.num_layers(); ++layer) {
+    const LayerReport& report = plan.layers[static_cast<std::size_t>(layer)];
+    std::vector<bool> placed(static_cast<std::size_t>(loads.num_experts()), false);
+    for (int slot = 0; slot < topology.num_slots(); ++slot) {
+      const std::int32_t expert = plan.placement.layer(layer)[static_cast<std::size_t>(slot)];
+      if (expert != kEmptySlot && !topology.excluded(topology.gpu_of_slot(slot))) {
+        placed[static_cast<std::size_t>(expert)] = true;
+      }
+    }
+    for (const bool is_placed : placed) EPLB_CHECK(is_placed);
+    EPLB_CHECK(std::isfinite(report.after.max) && report.after.max >= 0);
+    EPLB_CHECK(report.after.max >= report.lower_bound * (1 - 1e-9));
+    if (options.budget.per_layer && !topology.num_usable_gpus())
+      EPLB_CHECK(report.fetches <= *options.budget.per_layer);
+    fetches += report.fetches;
+  }
+  EPLB_CHECK(fetches == plan.fetches());
+}
+
+}  // namespace
+}  // namespace eplb::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace eplb;  // NOLINT(google-build-using-namespace): one function, in a fuzz target
+  fuzz::ByteSource bytes({data, size});
+  const std::optional<Topology> topology = fuzz::MakeTopology(bytes);
+  if (!topology) return 0;
+  const int layers = bytes.Int(1, 3);
+  const int experts = bytes.Int(1, 24);
+  std::vector<LoadSample> samples;
+  const int num_samples = bytes.Int(1, 3);
+  for (int i = 0; i < num_samples; ++i) {
+    samples.push_back({.loads = fuzz::MakeLoads(bytes, layers, experts), .weight = bytes.Int(1, 100) / 10.0});
+  }
+  std::optional<Placement> current;
+  if (topology->num_slots() >= experts) current = fuzz::MakeCurrent(bytes, layers, experts, *topology);
+  RebalanceProblem problem{.topology = &*topology, .samples = samples};
+  if (current) problem.current = &*current;
+  problem.constraints.min_replicas = bytes.Int(1, 2);
+  problem.constraints.min_nodes_per_expert = bytes.Int(1, 2);
+  problem.constraints.honour_groups = bytes.Flag();
+  const RebalanceOptions options = fuzz::MakeOptions(bytes, current.has_value());
+  const absl::StatusOr<RebalancePlan> plan = PlanRebalance(problem, options, SerialFor());
+  if (!plan.ok()) {
+    EPLB_CHECK(plan.status().code() == absl::StatusCode::kInvalidArgument ||
+               plan.status().code() == absl::StatusCode::kFailedPrecondition);
+    EPLB_CHECK(!plan.status().message().empty());
+    return 0;
+  }
+  fuzz::CheckPlan(problem, options, *plan);
+  EPLB_CHECK(PlanRebalance(problem, options, SerialFor())->placement == plan->placement);
+  return 0;
+}
