@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws dashboards with the figures of a Prometheus, for where there is no Grafana: a picture for each dashboard.
 
-    deploy/grafana/render.py http://127.0.0.1:9090 FOLDER [--seconds 600] [--set deployment=NAME]
+    deploy/grafana/render.py http://127.0.0.1:9090 FOLDER [--seconds 600] [--deployment NAME]
 
 Needs Debian's python3-matplotlib. A drawing, not Grafana: the same panels, places, queries and units.
 """
@@ -9,6 +9,7 @@ Needs Debian's python3-matplotlib. A drawing, not Grafana: the same panels, plac
 import argparse
 import datetime
 import json
+import math
 import pathlib
 import re
 import time
@@ -19,6 +20,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.dates  # noqa: E402
+import matplotlib.ticker  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402
 
 PAGE, CARD, INK, FAINT = "#111217", "#181b1f", "#d8d9da", "#8e9197"
@@ -45,8 +47,8 @@ def with_unit(value, unit):
 class Source:
     """The figures: queries with the dashboards' variables filled in."""
 
-    def __init__(self, url, seconds, chosen):
-        self.url, self.seconds, self.end, self.chosen = url, seconds, time.time(), chosen
+    def __init__(self, url, seconds, end, chosen):
+        self.url, self.seconds, self.end, self.chosen = url, seconds, end, chosen
 
     def _get(self, path, **parameters):
         query = urllib.parse.urlencode(parameters)
@@ -102,6 +104,8 @@ def draw_series(axes, panel, source):
     drawn = [(legend_of(target, metric), line) for target in panel["targets"]
              for metric, line in source.over_time(target["expr"]) if any(value == value for _, value in line)]
     drawn.sort(key=lambda item: item[0])
+    if len(drawn) > 6:  # what never happened only fills the legend
+        drawn = [(name, line) for name, line in drawn if any(value for _, value in line)] or drawn[:1]
     if defaults["custom"]["stacking"]["mode"] == "normal" and drawn:
         times = sorted({at for _, line in drawn for at, _ in line})
         rows = [[dict(line).get(at, 0) for at in times] for _, line in drawn]
@@ -110,11 +114,14 @@ def draw_series(axes, panel, source):
         for number, (name, line) in enumerate(drawn):
             axes.plot(*zip(*line), color=COLOURS[number % len(COLOURS)], linewidth=1.2, label=name)
     axes.yaxis.set_major_formatter(lambda value, _: with_unit(value, defaults["unit"]))
+    if defaults["unit"] in ("bytes", "Bps"):
+        top = max((value for _, line in drawn for _, value in line), default=1)
+        axes.yaxis.set_major_locator(matplotlib.ticker.MultipleLocator(2 ** max(0, math.ceil(math.log2(max(top, 1))) - 2)))
     axes.xaxis.set_major_locator(matplotlib.dates.AutoDateLocator(maxticks=5))
     axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%H:%M:%S" if source.seconds < 600 else "%H:%M"))
     axes.grid(color="#2c3035", linewidth=0.6)
     low, high = axes.get_ylim()
-    axes.set_ylim(defaults.get("min", low), defaults.get("max", high) * (1.02 if "max" in defaults else 1))
+    axes.set_ylim(defaults.get("min", low), max(defaults.get("max", high) * 1.02, high if "max" not in defaults else 0) or 1)
     if drawn:
         shown = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncol=3, fontsize=6, frameon=False,
                             labelcolor=INK, handlelength=1, columnspacing=1)
@@ -198,12 +205,16 @@ def main():
     parser.add_argument("prometheus", help="address, as http://127.0.0.1:9090")
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--seconds", type=int, default=600, help="how far back to draw")
-    parser.add_argument("--set", action="append", default=[], metavar="VARIABLE=VALUE")
+    parser.add_argument("--deployment", default=".+", help="the one to draw where a dashboard shows one")
     arguments = parser.parse_args()
-    source = Source(arguments.prometheus, arguments.seconds, dict(item.split("=", 1) for item in arguments.set))
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    end = time.time()
     for path in sorted(pathlib.Path(__file__).parent.glob("eplb-*.json")):
-        draw(json.loads(path.read_text(encoding="utf-8")), source, arguments.folder / f"{path.stem}.png")
+        dashboard = json.loads(path.read_text(encoding="utf-8"))
+        single = any(variable["name"] == "deployment" and not variable["multi"] for variable in dashboard["templating"]["list"])
+        chosen = {"deployment": arguments.deployment} if single else {}
+        source = Source(arguments.prometheus, arguments.seconds, end, chosen)
+        draw(dashboard, source, arguments.folder / f"{path.stem}.png")
 
 
 if __name__ == "__main__":

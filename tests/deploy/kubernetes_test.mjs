@@ -140,6 +140,16 @@ test('production: the ConfigMap of dashboards holds all of them', () => {
   assert(JSON.stringify(config.data).length < 900_000, 'a ConfigMap holds at most 1 MiB');
 });
 
+test('example certificates fit: servers by the names of their Services, clients by the identities that have a role', () => {
+  const [server, client] = yaml.parseAllDocuments(readSource('deploy/kubernetes/examples/certificates.yaml'))
+    .map((document) => document.toJS().spec);
+  const services = production.filter(({ kind }) => kind === 'Service').map(({ metadata }) =>
+    `${metadata.name}.${metadata.namespace}.svc.cluster.local`);
+  assert.deepEqual(server.dnsNames.sort(), services.sort());
+  assert.equal(server.secretName, 'eplb-tls');
+  for (const uri of client.uris) assert(readSource('deploy/kubernetes/components/mtls/eplb.textproto').includes(`"${uri}"`), uri);
+});
+
 test('examples are valid and have no unknown field', () => {
   for (const file of ['engine_daemonset.yaml', 'engine_with_sidecar.yaml']) {
     const objects = yaml.parseAllDocuments(readSource(`deploy/kubernetes/examples/${file}`)).map((document) => document.toJS());

@@ -37,7 +37,7 @@ function popularity(random, layers, experts, sigma, periodSeconds) {
 // One deployment: its workers report by expert, the first one watches and answers for all.
 //   phases: 'PHASE_...' that are reported apart;  rejectEvery: each n-th placement is rejected, 0: none;
 //   loseEvery: each n-th report is lost, 0: none;  silentAfter: seconds after which the last worker falls silent
-class Fleet {
+export class Fleet {
   constructor(address, options) {
     this.options = { gpus: 16, nodes: 2, layers: 8, experts: 64, slots: 80, workers: 4, phases: ['PHASE_UNSPECIFIED'],
       rejectEvery: 0, loseEvery: 0, silentAfter: Infinity, sigma: 1, periodSeconds: 120, applyMilliseconds: 300, seed: 1,

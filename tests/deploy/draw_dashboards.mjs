@@ -1,0 +1,24 @@
+// Draws the dashboards into deploy/grafana/pictures, with the figures of the test fleets on the real server; not a test.
+//   EPLB_SOURCE=. EPLB_BIN=build/release/bin EPLB_TOOLS=build/release/tools/deploy node tests/deploy/draw_dashboards.mjs [SECONDS]
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+import { withPrometheus } from './lib/prometheus.mjs';
+import { inFolder, withServer } from './lib/server.mjs';
+import { source } from './lib/tools.mjs';
+import { startTraffic } from './lib/traffic.mjs';
+
+const seconds = Number(process.argv[2] ?? 240);
+
+await inFolder((folder) => withServer(['--metrics.per_layer', '--telemetry.report_interval=1s'], ({ grpc, metrics }) =>
+  withPrometheus({ 'eplb-live-0': metrics }, async ({ address }) => {
+    const traffic = startTraffic(grpc, folder);
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    traffic.check();
+    const renderer = spawn('/usr/bin/python3', [join(source, 'deploy/grafana/render.py'), `http://${address}`,
+      join(source, 'deploy/grafana/pictures'), '--seconds', String(seconds - 5), '--deployment', 'deepseek-v3-decode'],
+    { stdio: 'inherit' });
+    const code = await new Promise((resolve) => renderer.on('exit', resolve));
+    if (code !== 0) throw new Error(`render.py: exit code ${code}`);
+    await traffic.stop();
+  })));
