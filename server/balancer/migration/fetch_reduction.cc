@@ -9,10 +9,13 @@
 namespace eplb {
 namespace {
 
-constexpr int kMostRounds = 4;
+// Largest sets of each round over all fetches: triples, whose many sets must be sorted anew after each exchange, come
+// last, when little is left to exchange.
+constexpr int kSetSizes[] = {2, 2, 3};
 // GPUs with more slots try only smaller sets: their number grows with the power of the slots.
-constexpr int kMostSlotsForTriples = 20;
+constexpr int kMostSlotsForTriples = 12;
 constexpr int kMostSlotsForPairs = 64;
+constexpr int kMostTries = 64;       // exchanges of one size tried for one fetch
 constexpr double kRounding = 1e-12;  // relative: equal loads may be summed in another order
 
 bool Contains(const std::vector<std::int32_t>& values, std::int32_t value) {
@@ -34,15 +37,14 @@ int FetchReduction::Run(std::span<const std::int32_t> current, std::span<const s
   slots_ = slots;
   Start(current, samples);
   int saved = 0;
-  for (int round = 0; round < kMostRounds; ++round) {
+  for (const int most_together : kSetSizes) {
     int saved_now = 0;
     for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
       for (int slot = topology_.first_slot(gpu); slot < topology_.first_slot(gpu + 1); ++slot) {
         const std::int32_t expert = slots_[Index(slot)];
-        if (expert != kEmptySlot && !HoldsNow(gpu, expert)) saved_now += ImproveSlot(gpu, slot);
+        if (expert != kEmptySlot && !HoldsNow(gpu, expert)) saved_now += ImproveSlot(gpu, slot, most_together);
       }
     }
-    if (saved_now == 0) break;
     saved += saved_now;
   }
   return saved;
@@ -89,15 +91,16 @@ int FetchReduction::MostTogether(int gpu) const {
   return slots <= kMostSlotsForTriples ? 3 : slots <= kMostSlotsForPairs ? 2 : 1;
 }
 
-int FetchReduction::ImproveSlot(int gpu, std::int32_t slot) {
+int FetchReduction::ImproveSlot(int gpu, std::int32_t slot, int most_together) {
   const std::int32_t expert = slots_[Index(slot)];
   Exchange best;
   int best_other = -1;
-  for (const std::int32_t other : now_[Index(expert)]) {
-    if (topology_.excluded(other) || HoldsPlanned(other, expert)) continue;
-    if (scope_ == RelabelScope::kWholeNodes && topology_.node_of_gpu(gpu) != topology_.node_of_gpu(other)) continue;
-    const int most = std::min(MostTogether(gpu), MostTogether(other));
-    for (int size = 1; size <= most; ++size) {
+  most_together = std::min(most_together, MostTogether(gpu));
+  for (int size = 1; size <= most_together && best_other < 0; ++size) {
+    tries_left_ = kMostTries;
+    for (const std::int32_t other : now_[Index(expert)]) {
+      if (topology_.excluded(other) || HoldsPlanned(other, expert) || size > MostTogether(other)) continue;
+      if (scope_ == RelabelScope::kWholeNodes && topology_.node_of_gpu(gpu) != topology_.node_of_gpu(other)) continue;
       const int saved_before = best.saved;
       MatchSets(gpu, other, slot, size, &best);
       if (best.saved > saved_before) best_other = other;
@@ -138,6 +141,7 @@ void FetchReduction::MatchSets(int gpu, int other, std::int32_t slot, int size, 
     if (std::find(given.slots, given.slots + size, slot) == given.slots + size) continue;
     auto taken = std::ranges::lower_bound(theirs, given.load - most, {}, &Set::load);
     for (; taken != theirs.end() && taken->load <= given.load - least; ++taken) {
+      if (tries_left_-- <= 0) return;
       TryExchange(gpu, other, given, *taken, size, best);
     }
   }

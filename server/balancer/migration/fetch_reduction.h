@@ -50,7 +50,7 @@ class FetchReduction {
 
   void Start(std::span<const std::int32_t> current, std::span<const std::span<const double>> samples);
   // Exchanges at one slot, which holds a fetch; returns what it saved.
-  int ImproveSlot(int gpu, std::int32_t slot);
+  int ImproveSlot(int gpu, std::int32_t slot, int most_together);
   void MatchSets(int gpu, int other, std::int32_t slot, int size, Exchange* best);
   void TryExchange(int gpu, int other, const Set& given, const Set& taken, int size, Exchange* best) const;
   void Apply(int gpu, int other, const Exchange& exchange);
@@ -64,6 +64,7 @@ class FetchReduction {
   const RelabelScope scope_;
   std::span<std::int32_t> slots_;
   std::size_t num_samples_ = 0;
+  int tries_left_ = 0;
   std::vector<double> replica_load_;                // [samples x experts]
   std::vector<double> gpu_load_;                    // [samples x gpus] tokens
   std::vector<double> limit_;                       // [samples x gpus] tokens
