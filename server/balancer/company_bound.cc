@@ -110,6 +110,7 @@ bool CompanyBound::PartnersRefute(double max, double light, const Shape& shape) 
   const double light_up = light * (1 + kSafety);
   if (light_up >= heavy) return false;
   options_.clear();
+  const double company = shape.least_slots - 1;  // partners that each heavy replica needs
   double short_of = 0;
   double budget = shape.replicas - static_cast<double>(ascending_.size());
   for (std::size_t i = ascending_.size(); i-- > 0 && ascending_[i] > heavy_up;) {
@@ -118,9 +119,9 @@ bool CompanyBound::PartnersRefute(double max, double light, const Shape& shape) 
     budget -= least - 1;
     double parts = least;
     if (load / least > heavy_up) {
-      short_of += least;
+      short_of += company * least;
       parts = std::ceil(load / heavy - kSafety);
-      options_.push_back({least, parts - least});
+      options_.push_back({company * least, parts - least});
     }
     // Split on until every replica is a partner.
     const double partners = std::max(parts + 1, std::ceil(load / light_up));
@@ -138,7 +139,7 @@ bool CompanyBound::PartnersRefute(double max, double light, const Shape& shape) 
   }
   constexpr double kEndless = 1e9;
   options_.push_back({kEndless * (kMostParts + 1) / kMostParts, kEndless});
-  return short_of - SpendOnPartners(budget) > kSafety * shape.slots;
+  return short_of - SpendOnPartners(budget) > kSafety * company * shape.slots;
 }
 
 double CompanyBound::Raise(std::span<const double> loads, const Shape& shape, double bound) {
@@ -151,10 +152,12 @@ double CompanyBound::Raise(std::span<const double> loads, const Shape& shape, do
   for (const double heavy : thresholds_) {
     bound = RaiseWhile(bound, ceiling, [&](double max) { return SurplusRefutes(max, heavy, shape); });
   }
-  if (shape.least_slots != 2) return bound;
-  const std::size_t lights = std::min(kMaxThresholds, ascending_.size());
-  for (std::size_t i = 0; i < lights && ascending_[i] <= bound / 2; ++i) {
-    const double light = ascending_[i];
+  std::size_t tried = 0;
+  for (std::size_t i = 0; i < ascending_.size() && ascending_[i] <= bound / 2 && tried < kMaxThresholds; ++i) {
+    if (i > 0 && ascending_[i] == ascending_[i - 1]) continue;
+    ++tried;
+    // Just below a load, so that the expert itself is no partner.
+    const double light = ascending_[i] * (1 - 4 * kSafety);
     bound = RaiseWhile(bound, ceiling, [&](double max) { return PartnersRefute(max, light, shape); });
   }
   return bound;

@@ -20,12 +20,12 @@ namespace eplb {
 //   above a, the weights sum to at most (load) - k a - (c - k) b <= T - a - (c - 1) b = 0.
 //   With r replicas, an expert of load l weighs max(0, l - r a) - max(0, r b - l): one more replica takes off at most
 //   max(b, min(a, l - r a)). The slots beyond one per expert take off at most the largest of these.
-// * partners, c = 2: w(s) = 1 if s > T - z, -1 if s < z, else 0, with z <= T / 2: a replica above T - z has a partner
-//   below z. The extra slots are spent by a fractional knapsack over: splitting a heavy expert until its replicas need
-//   no such partner; splitting a light one into partners.
+// * partners: w(s) = c - 1 if s > T - z, -1 if s < z, else 0, with z <= T / 2: beside a replica above T - z, of which
+//   there is at most one, all others of the GPU are below z. The extra slots are spent by a fractional knapsack over:
+//   splitting a heavy expert until its replicas need no such partners; splitting experts into partners.
 //
-// Example: 600 560 120 120 20 10 10 10 on 8 GPUs x 2 slots. The mean is 181.25 and with 8 extra replicas the heaviest
-// is at least 150; but at T = 190 both heavy experts need 4 replicas or company below 10.
+// Example: 20 9 9 9 9 8 8 8 1 on 3 GPUs x 3 slots. The mean is 27 and the heaviest replica 20, but T = 27.9 would leave
+// only 7.9 beside the 20, and of the two partners below 7.9 that it needs there is only one: the bound is 28.
 class CompanyBound {
  public:
   struct Shape {

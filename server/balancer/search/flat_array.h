@@ -12,6 +12,10 @@ namespace eplb {
 template <typename T>
 class FlatArray {
  public:
+  using value_type = T;
+  using iterator = typename std::vector<T>::iterator;
+  using const_iterator = typename std::vector<T>::const_iterator;
+
   FlatArray() = default;
 
   // `size` elements, all equal to `value`.
@@ -25,10 +29,10 @@ class FlatArray {
   const T& operator[](int index) const { return data_[static_cast<std::size_t>(index)]; }
   T* data() { return data_.data(); }
   const T* data() const { return data_.data(); }
-  auto begin() { return data_.begin(); }
-  auto end() { return data_.end(); }
-  auto begin() const { return data_.begin(); }
-  auto end() const { return data_.end(); }
+  iterator begin() { return data_.begin(); }
+  iterator end() { return data_.end(); }
+  const_iterator begin() const { return data_.begin(); }
+  const_iterator end() const { return data_.end(); }
   std::span<const T> span() const { return data_; }
 
  private:

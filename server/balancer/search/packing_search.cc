@@ -26,6 +26,7 @@ void PackingSearch::Place() {
 }
 
 void PackingSearch::RefoldRounds(int rounds, WorkMeter* work) {
+  if (layout_.num_slots == layout_.num_gpus) return;  // one replica each: nothing to combine
   const int largest_lot = std::max(1, least_slots_ / 2);
   for (int round = 0; round < rounds && !work->exhausted(); ++round) {
     const int lot = 1 + random_.Below(largest_lot);

@@ -17,11 +17,10 @@ namespace eplb {
 // has the least maximum and the least sum of squares (the rearrangement inequality: G. H. Hardy, J. E. Littlewood,
 // G. Polya, "Inequalities", 1934, section 10.2), so a refold never makes the most loaded GPU worse: a search among
 // G! neighbours in O(G log G).
-// Example, 3 GPUs {5 3} {4 2} {1 6}, loads 8 6 7, lots 3, 4, 1: left are 5, 2, 6; dealt 3, 4, 1 to 5, 2, 6: loads 8 6
-// 7; with lots 5, 2, 6: left 3, 4, 1, dealt 5, 2, 6: 8 6 7; with lots 3, 2, 6: left 5, 4, 1, dealt 2, 3, 6: 7 7 7.
-// Repeated with other draws it takes 288 slots on 72 GPUs from 2.4 % over the mean to 0.1 % in a hundred rounds.
-// With speeds, "left" is measured against what the GPU should carry.
-// Reuses its buffers; not thread-safe.
+// Example, 3 GPUs {5 3} {4 2} {1 6} with loads 8 6 7. They lay down 3, 2 and 6, which leaves 5, 4 and 1; dealt out
+// again, 6 goes to 1, 3 to 4 and 2 to 5: all have 7. Repeated with other draws it takes 288 slots on 72 GPUs from 2.4 %
+// over the mean to 0.1 % in a hundred rounds. With speeds, "left" is measured against what the GPU should carry. Reuses
+// its buffers; not thread-safe.
 class Refold {
  public:
   // One round among the GPUs `members` (distinct) with lots of `lot_size` replicas, at least 1 and at most the slots of
