@@ -35,8 +35,8 @@ void EplbService::StartDraining() {
   if (parts_.hub != nullptr) parts_.hub->Drain(parts_.reconnect_delay);
 }
 
-void EplbService::EndStreams() {
-  live_.streams.EndAll(absl::UnavailableError("the server is stopping; connect again, to any replica"));
+void EplbService::EndStreams(absl::Duration grace) {
+  live_.streams.EndAll(absl::UnavailableError("the server is stopping; connect again, to any replica"), grace);
 }
 
 grpc::ServerUnaryReactor* EplbService::Rebalance(CallbackServerContext* context, const ByteBuffer* request,

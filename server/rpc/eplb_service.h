@@ -28,8 +28,8 @@ class EplbService final : public RawEplbService {
 
   // Tells open streams to go elsewhere; they stay.
   void StartDraining();
-  // Ends all streams, and those that come later.
-  void EndStreams();
+  // Ends all streams, and those that come later; breaks off those whose peers do not read for the grace.
+  void EndStreams(absl::Duration grace);
 
   grpc::ServerUnaryReactor* Rebalance(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                       grpc::ByteBuffer* response) override;

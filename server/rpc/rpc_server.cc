@@ -4,6 +4,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -18,6 +19,9 @@ namespace {
 
 // All names that have a health status; "" is the server as a whole.
 constexpr const char* kHealthNames[] = {"", "eplb.v1.EplbService"};
+
+// Time that the peers of open streams have to read to the end.
+constexpr absl::Duration kStreamGrace = absl::Seconds(1);
 
 void SetHealth(const BoundServer* bound, bool serving) {
   if (bound == nullptr) return;
@@ -74,7 +78,7 @@ void RpcServer::Shutdown(absl::Duration timeout) {
     if (std::exchange(stopped_, true)) return;
   }
   const std::chrono::system_clock::time_point deadline = absl::ToChronoTime(absl::Now() + timeout);
-  if (service_ != nullptr) service_->EndStreams();
+  if (service_ != nullptr) service_->EndStreams(std::min(timeout, kStreamGrace));
   if (main_ != nullptr) main_->server->Shutdown(deadline);
   if (health_ != nullptr) health_->server->Shutdown(deadline);
 }

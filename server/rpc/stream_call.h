@@ -10,7 +10,6 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/base/thread_annotations.h"
 #include "server/rpc/status_details.h"
@@ -33,12 +32,14 @@ class StreamCall : public Base, public OpenStream {
       MutexLock lock(mutex_);
       if (end_) return;
       end_ = status;
-      if (busy_) {
-        CancelIfStuck();
-        return;
-      }
+      if (busy_) return;
     }
     FinishNow();
+  }
+
+  void BreakOff() final EPLB_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);  // keeps the context alive
+    if (context_ != nullptr) context_->TryCancel();
   }
 
  protected:
@@ -73,9 +74,6 @@ class StreamCall : public Base, public OpenStream {
   virtual void OnOver(bool cancelled) = 0;
 
  private:
-  // A write that takes longer is to a peer that does not read.
-  static constexpr absl::Duration kStuckWrite = absl::Seconds(1);
-
   // Goes on until there is nothing to write or a write is in flight. The caller has set busy_.
   void WriteNext() EPLB_EXCLUDES(mutex_) {
     bool again = true;
@@ -86,10 +84,6 @@ class StreamCall : public Base, public OpenStream {
       }
       std::optional<grpc::ByteBuffer> message = NextMessage();
       if (message) {
-        {
-          MutexLock lock(mutex_);
-          write_start_ = RealClock().Monotonic();
-        }
         write_ = *std::move(message);
         this->StartWrite(&write_);
         return;
@@ -107,7 +101,6 @@ class StreamCall : public Base, public OpenStream {
     bool go_on = false;
     {
       MutexLock lock(mutex_);
-      write_start_ = absl::InfiniteDuration();
       go_on = !end_;
       busy_ = go_on;
     }
@@ -157,11 +150,6 @@ class StreamCall : public Base, public OpenStream {
     this->Finish(ToGrpcStatus(status));
   }
 
-  void CancelIfStuck() EPLB_REQUIRES(mutex_) {
-    const bool stuck = RealClock().Monotonic() - write_start_ > kStuckWrite;
-    if (stuck && context_ != nullptr) context_->TryCancel();
-  }
-
   StreamRegistry& registry_;
   const absl::Time deadline_;
   mutable Mutex mutex_;
@@ -171,7 +159,6 @@ class StreamCall : public Base, public OpenStream {
   bool finished_ EPLB_GUARDED_BY(mutex_) = false;
   bool cancelled_ EPLB_GUARDED_BY(mutex_) = false;
   std::optional<absl::Status> end_ EPLB_GUARDED_BY(mutex_);
-  absl::Duration write_start_ EPLB_GUARDED_BY(mutex_) = absl::InfiniteDuration();
   grpc::ByteBuffer write_;            // in flight
   std::shared_ptr<StreamCall> self_;  // released by OnDone
 };
