@@ -82,6 +82,15 @@ std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current,
   return layers;
 }
 
+// What only an incremental plan knows of a layer.
+void AddIncrement(const IncrementalLayer& increment, LayerReport& report) {
+  report.gain = increment.gain;
+  report.refused_fetches = increment.refused_fetches;
+  if (report.reason != NoChangeReason::kAlreadyBest) return;
+  if (increment.refused_fetches > 0) report.reason = NoChangeReason::kGainBelowPrice;
+  if (increment.budget_exhausted) report.reason = NoChangeReason::kBudgetExhausted;
+}
+
 // Plans from the current placement where a budget asks for it, else anew. increments: what became of each layer of an
 // incremental plan.
 absl::StatusOr<Placement> Place(const RebalanceProblem& problem, const RebalanceOptions& options, Policy policy,
@@ -195,12 +204,7 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
   const PlacementConstraints bounded_by = policy == Policy::kGlobal ? PlacementConstraints() : problem.constraints;
   std::vector<LayerReport> layers = ReportLayers(has_current ? *problem.current : *contiguous, has_current, placement,
                                                  loads, topology, bounded_by, parallel);
-  for (std::size_t layer = 0; layer < increments.size(); ++layer) {
-    NoChangeReason& reason = layers[layer].reason;
-    if (reason == NoChangeReason::kAlreadyBest && increments[layer].budget_exhausted) {
-      reason = NoChangeReason::kBudgetExhausted;
-    }
-  }
+  for (std::size_t layer = 0; layer < increments.size(); ++layer) AddIncrement(increments[layer], layers[layer]);
   std::vector<double> slot_shares;
   if (options.traffic_shares) slot_shares = ChooseShares(placement, loads, topology, parallel, layers);
   return RebalancePlan{.placement = std::move(placement),

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/balancer/balance_metrics.h"
+#include "server/balancer/incremental/move_allocation.h"
 #include "server/base/parallel_for.h"
 #include "server/model/constraints.h"
 #include "server/model/load_matrix.h"
@@ -47,6 +48,8 @@ struct RebalanceProblem {
   std::span<const LoadSample> samples = {};  // 1..kMaxSamples of equal shape
   const Placement* current = nullptr;        // the placement in force; null when there is none
   PlacementConstraints constraints = {};
+  // Of each sample's loads, in squared tokens; empty: they are certain. Only plans within a budget weigh them.
+  std::span<const LoadMatrix> variances = {};
 };
 
 struct RebalanceOptions {
@@ -56,6 +59,12 @@ struct RebalanceOptions {
   std::int64_t bytes_per_expert = 0;  // weights of one expert in one layer; needed for a budget in bytes
   int max_transfers_per_gpu = 0;      // most that a GPU stages, sends or receives in one transfer step; 0: no limit
   bool traffic_shares = false;        // choose what share of its expert's traffic each slot gets, not equal ones
+  FetchPrice fetch_price = {};        // what the moves of a plan within a budget must earn
+  // Of a plan within a budget: layers at least this balanced under every sample are only repaired; 0: none.
+  double min_balancedness = 0;
+  // Of a plan within a budget: see LoadPotential. 1..6; low where the placement is to last, high where only the largest
+  // GPU load under the given samples counts.
+  int power_exponent = 4;
 };
 
 // Why a layer's slots are as they were.
@@ -63,6 +72,7 @@ enum class NoChangeReason {
   kChanged,          // they are not as they were, or there was no current placement
   kAlreadyBest,      // no placement that the policy found is better
   kBudgetExhausted,  // a better one was found, but the moves went to layers that gain more
+  kGainBelowPrice,   // a better one was found, but it is not worth the price of its fetches
 };
 
 // One layer of a plan. Balances are under the weighted mean of the samples; `after` is with the plan's slot_shares
@@ -74,6 +84,8 @@ struct LayerReport {
   int fetches = 0;         // from the current placement; 0 where there is none
   int twins = 0;           // in the planned placement
   NoChangeReason reason = NoChangeReason::kChanged;
+  double gain = 0;          // by a plan within a budget: fall of the potential, tokens per unit of speed
+  int refused_fetches = 0;  // that would have gained, but less than their price
 };
 
 struct RebalancePlan {

@@ -26,10 +26,14 @@ absl::StatusOr<IncrementalPlan> PlaceIncrementally(const RebalanceProblem& probl
                                      *problem.topology, problem.current));
   return PlanIncrement({.topology = problem.topology,
                         .samples = problem.samples,
+                        .variances = problem.variances,
                         .current = problem.current,
                         .constraints = problem.constraints},
                        {.max_fetches_per_layer = options.budget.per_layer,
-                        .max_fetches = TotalFetches(options.budget, options.bytes_per_expert)},
+                        .max_fetches = TotalFetches(options.budget, options.bytes_per_expert),
+                        .price = options.fetch_price,
+                        .min_balancedness = options.min_balancedness,
+                        .power_exponent = options.power_exponent},
                        parallel);
 }
 

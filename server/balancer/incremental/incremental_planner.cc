@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "server/balancer/balance_metrics.h"
 #include "server/balancer/feasibility/feasibility.h"
 #include "server/balancer/incremental/at.h"
 #include "server/balancer/incremental/layer_planner.h"
@@ -44,8 +45,9 @@ class Layers {
   void Plan(std::span<const int> layers, int limit) {
     parallel_.Run(static_cast<int>(layers.size()), [&](int index, int worker) {
       const int layer = At(layers, index);
-      At(moves_, layer) = Planner(worker).Plan(layer, problem_.current->layer(layer), Samples(layer, worker), limit,
-                                               options_.min_gain_per_fetch);
+      const bool is_balanced = options_.min_balancedness > 0 && IsBalanced(layer);
+      At(moves_, layer) =
+          Planner(worker).Plan(layer, problem_.current->layer(layer), Samples(layer, worker), is_balanced ? 0 : limit);
       At(limits_, layer) = limit;
     });
   }
@@ -71,6 +73,14 @@ class Layers {
     return samples;
   }
 
+  bool IsBalanced(int layer) const {
+    BalanceMeter meter(*problem_.topology);
+    return std::ranges::all_of(problem_.samples, [&](const LoadSample& sample) {
+      return meter.Measure(problem_.current->layer(layer), sample.loads.layer(layer)).balancedness() >=
+             options_.min_balancedness;
+    });
+  }
+
   const IncrementalProblem& problem_;
   const IncrementalOptions& options_;
   const ParallelFor& parallel_;
@@ -82,14 +92,15 @@ class Layers {
 
 // A layer's list may have ended for its length alone; lists that were taken whole are made longer, until the
 // allocation of the total no longer changes.
-MoveAllocation PlanWithinTotal(Layers& layers, int num_layers, int per_layer, std::int64_t total) {
+MoveAllocation PlanWithinTotal(Layers& layers, int num_layers, int per_layer, std::int64_t total,
+                               const FetchPrice& price) {
   std::vector<int> open(static_cast<std::size_t>(num_layers));
   std::iota(open.begin(), open.end(), 0);
   const std::int64_t most = std::min<std::int64_t>(per_layer, total);
   // Twice an equal share: long enough for most layers.
   int limit = static_cast<int>(std::min(most, std::min<std::int64_t>(kNoLimit / 2, total / num_layers) * 2 + 2));
   layers.Plan(open, limit);
-  MoveAllocation allocation = AllocateMoves(layers.moves(), total);
+  MoveAllocation allocation = AllocateMoves(layers.moves(), total, price);
   while (limit < most) {
     std::erase_if(open, [&](int layer) {
       const LayerMoves& moves = At(layers.moves(), layer);
@@ -98,7 +109,7 @@ MoveAllocation PlanWithinTotal(Layers& layers, int num_layers, int per_layer, st
     if (open.empty()) break;
     limit = static_cast<int>(std::min<std::int64_t>(most, 2 * static_cast<std::int64_t>(limit)));
     layers.Plan(open, limit);
-    allocation = AllocateMoves(layers.moves(), total);
+    allocation = AllocateMoves(layers.moves(), total, price);
   }
   return allocation;
 }
@@ -114,7 +125,7 @@ absl::StatusOr<IncrementalPlan> PlanIncrement(const IncrementalProblem& problem,
   const int per_layer = options.max_fetches_per_layer.value_or(kNoLimit);
   const std::int64_t total = options.max_fetches.value_or(std::numeric_limits<std::int64_t>::max());
   Layers layers(problem, options, parallel);
-  const MoveAllocation allocation = PlanWithinTotal(layers, current.num_layers(), per_layer, total);
+  const MoveAllocation allocation = PlanWithinTotal(layers, current.num_layers(), per_layer, total, options.price);
 
   std::vector<std::int32_t> slots(current.physical_to_logical().begin(), current.physical_to_logical().end());
   std::vector<IncrementalLayer> reports(static_cast<std::size_t>(current.num_layers()));
@@ -135,7 +146,9 @@ absl::StatusOr<IncrementalPlan> PlanIncrement(const IncrementalProblem& problem,
       report.repairs += move.urgency != MoveUrgency::kBalance;
       report.gain += move.urgency == MoveUrgency::kBalance ? move.gain : 0.0;
     }
-    report.budget_exhausted = !moves.exhausted || taken < static_cast<int>(moves.moves.size());
+    report.refused_fetches = At(allocation.refused_fetches, layer);
+    report.budget_exhausted =
+        report.refused_fetches == 0 && (!moves.exhausted || taken < static_cast<int>(moves.moves.size()));
   }
   EPLB_ASSIGN_OR_RETURN(Placement placement,
                         Placement::Create(current.num_layers(), current.num_experts(), num_slots, std::move(slots)));

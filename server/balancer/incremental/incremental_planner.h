@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/balancer/incremental/move_allocation.h"
 #include "server/base/parallel_for.h"
 #include "server/model/constraints.h"
 #include "server/model/load_matrix.h"
@@ -27,7 +28,8 @@ struct IncrementalProblem {
 struct IncrementalOptions {
   std::optional<int> max_fetches_per_layer = {};  // unset: no limit
   std::optional<std::int64_t> max_fetches = {};   // over all layers, which compete for them; unset: no limit
-  double min_gain_per_fetch = 0;                  // price of a fetch, in tokens of the potential
+  FetchPrice price = {};                          // what balancing moves must earn
+  double min_balancedness = 0;  // layers at least this balanced under every sample are only repaired; 0: none
   // p = 2^power_exponent of the power mean that is minimised (see LoadPotential), 1..6: low where the loads to come are
   // uncertain and the placement is to last, high where they are known and only the largest counts.
   int power_exponent = 4;
@@ -39,6 +41,7 @@ struct IncrementalLayer {
   int repairs = 0;                // moves that restored coverage, replicas or spread
   double gain = 0;                // fall of the potential by balancing moves, tokens per unit of speed
   bool budget_exhausted = false;  // further moves would have gained
+  int refused_fetches = 0;        // of moves that would have gained, but less than their price
 };
 
 struct IncrementalPlan {

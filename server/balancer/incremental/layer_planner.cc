@@ -1,7 +1,5 @@
 #include "server/balancer/incremental/layer_planner.h"
 
-#include <algorithm>
-
 namespace eplb {
 namespace {
 
@@ -19,7 +17,7 @@ LayerPlanner::LayerPlanner(const Topology& topology, const PlacementConstraints&
       repairs_(slots_, search_, constraints) {}
 
 LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, std::span<const LayerSample> samples,
-                              int max_fetches, double min_gain_per_fetch) {
+                              int max_fetches) {
   LayerMoves result;
   slots_.Load(layer, slots);
   potential_.Load(samples);
@@ -34,7 +32,7 @@ LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, st
   }
   result.potential_before = potential_.value();
   while (left > 0) {
-    const double least = std::max(min_gain_per_fetch, kLeastRelativeGain * potential_.value());
+    const double least = kLeastRelativeGain * potential_.value();
     Move move = search_.FindBest(left, least);
     if (move.num_changes == 0) {
       // An exchange may have been out of reach with a single fetch left.

@@ -30,8 +30,8 @@ class LayerPlanner {
 
   // Greedy: coverage moves without limit, then repairs and balancing moves that together fetch at most max_fetches.
   // slots: [num_slots]; samples: at least one.
-  LayerMoves Plan(int layer, std::span<const std::int32_t> slots, std::span<const LayerSample> samples, int max_fetches,
-                  double min_gain_per_fetch);
+  LayerMoves Plan(int layer, std::span<const std::int32_t> slots, std::span<const LayerSample> samples,
+                  int max_fetches);
 
  private:
   void Apply(Move& move);

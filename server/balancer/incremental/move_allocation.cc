@@ -31,6 +31,25 @@ void AppendOffers(int layer, std::span<const Move> moves, int first, std::vector
   }
 }
 
+// Takes the layer's offers that are not worth the price off the end again; returns how many fetches they were.
+int RefuseOffers(int layer, std::size_t start, const FetchPrice& price, std::vector<Offer>& offers) {
+  int refused = 0;
+  while (offers.size() > start && offers.back().rate() <= price.tokens) {
+    refused += offers.back().fetches;
+    offers.pop_back();
+  }
+  double gain = 0;
+  int fetches = 0;
+  for (std::size_t i = start; i < offers.size(); ++i) {
+    gain += offers[i].gain;
+    fetches += offers[i].fetches;
+  }
+  const double least = price.least_gain.empty() ? 0.0 : At(price.least_gain, layer);
+  if (gain > std::max(least, fetches * price.tokens * (1.0 + price.hysteresis))) return refused;
+  offers.erase(offers.begin() + static_cast<std::ptrdiff_t>(start), offers.end());
+  return refused + fetches;
+}
+
 int FirstNotOf(std::span<const Move> moves, MoveUrgency least_urgent) {
   const auto found = std::ranges::find_if(moves, [&](const Move& move) { return move.urgency < least_urgent; });
   return static_cast<int>(found - moves.begin());
@@ -54,8 +73,9 @@ void TakeRepairs(std::span<const LayerMoves> layers, std::int64_t max_fetches, M
 
 }  // namespace
 
-MoveAllocation AllocateMoves(std::span<const LayerMoves> layers, std::int64_t max_fetches) {
-  MoveAllocation allocation{.taken = std::vector<int>(layers.size(), 0)};
+MoveAllocation AllocateMoves(std::span<const LayerMoves> layers, std::int64_t max_fetches, const FetchPrice& price) {
+  MoveAllocation allocation{.taken = std::vector<int>(layers.size(), 0),
+                            .refused_fetches = std::vector<int>(layers.size(), 0)};
   const int num_layers = static_cast<int>(layers.size());
   for (int layer = 0; layer < num_layers; ++layer) {
     const std::vector<Move>& moves = At(layers, layer).moves;
@@ -68,7 +88,10 @@ MoveAllocation AllocateMoves(std::span<const LayerMoves> layers, std::int64_t ma
   for (int layer = 0; layer < num_layers; ++layer) {
     const std::vector<Move>& moves = At(layers, layer).moves;
     const int first = FirstNotOf(moves, MoveUrgency::kRepair);
-    if (At(allocation.taken, layer) == first) AppendOffers(layer, moves, first, offers);
+    if (At(allocation.taken, layer) != first) continue;
+    const std::size_t start = offers.size();
+    AppendOffers(layer, moves, first, offers);
+    At(allocation.refused_fetches, layer) = RefuseOffers(layer, start, price, offers);
   }
   std::ranges::stable_sort(offers, [](const Offer& a, const Offer& b) { return a.rate() > b.rate(); });
   std::vector<char> closed(layers.size(), 0);  // an earlier offer of the layer was not taken whole

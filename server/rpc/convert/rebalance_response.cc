@@ -24,6 +24,8 @@ v1::UnchangedReason LayerReason(const LayerReport& layer) {
       return v1::UNCHANGED_REASON_UNSPECIFIED;
     case NoChangeReason::kBudgetExhausted:
       return v1::UNCHANGED_REASON_BUDGET;
+    case NoChangeReason::kGainBelowPrice:
+      return v1::UNCHANGED_REASON_GAIN_BELOW_COST;
     case NoChangeReason::kAlreadyBest:
       break;
   }

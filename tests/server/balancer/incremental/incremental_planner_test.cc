@@ -85,8 +85,8 @@ TEST(IncrementalPlanner, LayersCompeteForTheTotal) {
 
 TEST(IncrementalPlanner, AFetchMustBeWorthItsPrice) {
   const Scenario scenario{Even(2, 4), {Loads({{50, 40, 10, 20}})}, Slots(4, {{0, 1, 2, 3}})};
-  EXPECT_NE(scenario.Plan({.min_gain_per_fetch = 1})->placement, scenario.current);
-  EXPECT_EQ(scenario.Plan({.min_gain_per_fetch = 100})->placement, scenario.current);
+  EXPECT_NE(scenario.Plan({.price = {.tokens = 1}})->placement, scenario.current);
+  EXPECT_EQ(scenario.Plan({.price = {.tokens = 100}})->placement, scenario.current);
 }
 
 TEST(IncrementalPlanner, AnEmptySlotIsFilledBeforeAnythingIsExchanged) {

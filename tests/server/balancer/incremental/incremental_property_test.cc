@@ -247,7 +247,7 @@ TEST(IncrementalProperty, TheFirstMoveIsTheBestOfAll) {
     const PlacementConstraints constraints;
     LayerPlanner planner(topology, constraints, experts, 2);
     const std::vector<LayerSample> samples = {{.loads = loads.layer(0)}};
-    const LayerMoves moves = planner.Plan(0, current.layer(0), samples, 2, 0.0);
+    const LayerMoves moves = planner.Plan(0, current.layer(0), samples, 2);
     const double best = BestSingleMove(topology, current, loads, 2);
     const double found = moves.moves.empty() ? 0.0 : moves.moves[0].gain / moves.moves[0].fetches;
     // The search ranks by the slope of the power mean, which is a little below the gain itself.

@@ -1,0 +1,140 @@
+#include "server/planner/adaptive_tick_planner.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "server/balancer/incremental/placement_potential.h"
+#include "server/balancer/migration/transfer_planner.h"
+#include "server/balancer/sample_mean.h"
+#include "server/base/status_macros.h"
+#include "server/planner/benefit_gate.h"
+#include "server/planner/forecast.h"
+
+namespace eplb {
+namespace {
+
+// p = 4 of the power mean that plans lower: the loads to come differ from the forecast, and each placement is to serve
+// many sub-windows, so that GPUs well below the fullest count too.
+constexpr int kPowerExponent = 2;
+
+bool IsReference(Policy policy) { return policy == Policy::kGlobal || policy == Policy::kHierarchical; }
+
+absl::StatusOr<LoadMatrix> PlainMean(std::span<const LoadMatrix> history) {
+  std::vector<LoadSample> samples;
+  samples.reserve(history.size());
+  for (const LoadMatrix& loads : history) samples.push_back({.loads = loads});
+  return SampleMean(samples);
+}
+
+UnchangedReason LayerReason(const LayerReport& layer, double min_balancedness) {
+  const bool changed = layer.reason == NoChangeReason::kChanged;
+  if (!changed && min_balancedness > 0 && layer.after.balancedness() >= min_balancedness) {
+    return UnchangedReason::kBalancedEnough;
+  }
+  switch (layer.reason) {
+    case NoChangeReason::kChanged:
+      return UnchangedReason::kNone;
+    case NoChangeReason::kBudgetExhausted:
+      return UnchangedReason::kBudget;
+    case NoChangeReason::kGainBelowPrice:
+      return UnchangedReason::kGainBelowCost;
+    case NoChangeReason::kAlreadyBest:
+      break;
+  }
+  if (layer.after.max == 0) return UnchangedReason::kNoLoad;
+  return layer.after.max <= layer.lower_bound ? UnchangedReason::kOptimal : UnchangedReason::kNoBetterPlacement;
+}
+
+// Why a plan that changes nothing does so: the reason that most could be done about.
+UnchangedReason PlanReason(std::span<const UnchangedReason> layers) {
+  for (const UnchangedReason reason :
+       {UnchangedReason::kGainBelowCost, UnchangedReason::kBudget, UnchangedReason::kNoBetterPlacement,
+        UnchangedReason::kBalancedEnough, UnchangedReason::kOptimal}) {
+    if (std::ranges::find(layers, reason) != layers.end()) return reason;
+  }
+  return UnchangedReason::kNoLoad;
+}
+
+RebalanceOptions OptionsOf(const TickInput& input) {
+  RebalanceOptions options;
+  options.policy = input.settings.policy;
+  options.work_limit = input.settings.work_limit;
+  options.bytes_per_expert = input.settings.bytes_per_expert;
+  options.max_transfers_per_gpu = input.settings.max_transfers_per_gpu;
+  options.traffic_shares = input.settings.traffic_shares;
+  options.power_exponent = kPowerExponent;
+  options.min_balancedness = input.settings.min_balancedness;
+  if (!IsReference(options.policy)) options.budget = input.settings.budget;
+  return options;
+}
+
+// Weighs a plan made without a budget as a whole: its moves were not weighed one by one.
+void GateWhole(const BenefitGate& gate, const PlanSettings& settings, TickPlan& tick) {
+  double tokens = 0;
+  for (const LayerReport& layer : tick.plan.layers) tokens += layer.before.max - layer.after.max;
+  tick.gain_gpu_seconds = gate.GainOf(tokens);
+  if (settings.gate_disabled || tick.gain_gpu_seconds > (1.0 + settings.hysteresis_ratio) * tick.cost_gpu_seconds) {
+    return;
+  }
+  tick.unchanged = tick.gain_gpu_seconds <= 0                       ? UnchangedReason::kNoBetterPlacement
+                   : tick.gain_gpu_seconds <= tick.cost_gpu_seconds ? UnchangedReason::kGainBelowCost
+                                                                    : UnchangedReason::kHysteresis;
+}
+
+}  // namespace
+
+absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const {
+  PlanSettings settings = input.settings;
+  settings.gate_disabled = settings.gate_disabled || input.force;
+  RebalanceOptions options = OptionsOf(input);
+  std::vector<LoadSample> samples;
+  std::vector<LoadMatrix> variances;
+  std::vector<double> noise_ratio;
+  std::vector<LayerExcess> excess;
+  if (IsReference(options.policy)) {
+    EPLB_ASSIGN_OR_RETURN(LoadMatrix mean, PlainMean(input.history));
+    samples.push_back({.loads = std::move(mean)});
+  } else {
+    LoadForecast forecast = ForecastLoads(input.history, parallel_);
+    samples.push_back({.loads = std::move(forecast.mean)});
+    variances.push_back(std::move(forecast.variance));
+    noise_ratio = std::move(forecast.noise_ratio);
+    excess = MeasureExcess(*input.current, *input.topology, samples[0].loads, variances[0], kPowerExponent);
+  }
+  const BenefitGate gate(settings, input.expert_time_ratio.value_or(settings.expert_time_ratio), *input.topology,
+                         *input.current, samples[0].loads, excess, noise_ratio);
+  options.fetch_price = gate.price();
+  const RebalanceProblem problem{.topology = input.topology,
+                                 .samples = samples,
+                                 .current = input.current,
+                                 .constraints = input.constraints,
+                                 .variances = variances};
+  EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(problem, options, parallel_));
+
+  TickPlan tick{.plan = std::move(plan)};
+  tick.predicted_step_time = tick.plan.step_time_after();
+  if (!tick.plan.slot_shares.empty()) {
+    tick.slot_shares = std::make_shared<const std::vector<double>>(tick.plan.slot_shares);
+  }
+  for (const LayerReport& layer : tick.plan.layers) {
+    tick.layer_reasons.push_back(LayerReason(layer, settings.min_balancedness));
+  }
+  const TransferCounts transfers = CountTransfers(tick.plan.transfers, *input.topology);
+  tick.cost_gpu_seconds =
+      tick.plan.transfers.empty() ? gate.CostOfFetches(tick.plan.fetches()) : gate.CostOf(transfers);
+  if (tick.plan.placement == *input.current) {
+    tick.unchanged = PlanReason(tick.layer_reasons);
+  } else if (options.budget.unlimited()) {
+    if (!input.evacuates) GateWhole(gate, settings, tick);
+  } else {
+    double tokens = 0;
+    for (const LayerReport& layer : tick.plan.layers) tokens += layer.gain;
+    tick.gain_gpu_seconds = gate.GainOfPotential(tokens);
+  }
+  return tick;
+}
+
+}  // namespace eplb

@@ -1,0 +1,46 @@
+#include "server/planner/forecast.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "server/base/check.h"
+#include "server/planner/forecast_combination.h"
+#include "server/planner/layer_forecaster.h"
+
+namespace eplb {
+
+LoadForecast ForecastLoads(std::span<const LoadMatrix> history, const ParallelFor& parallel) {
+  EPLB_CHECK(!history.empty());
+  const int num_layers = history[0].num_layers();
+  const int num_experts = history[0].num_experts();
+  const auto layers = static_cast<std::size_t>(num_layers);
+  std::vector<LayerForecaster> forecasters(layers);
+  parallel.Run(num_layers,
+               [&](int layer, int) { forecasters[static_cast<std::size_t>(layer)].Observe(history, layer); });
+
+  ErrorProducts pooled = {};
+  for (const LayerForecaster& forecaster : forecasters) AddScaled(forecaster.errors(), pooled);
+
+  std::vector<double> mean(layers * static_cast<std::size_t>(num_experts));
+  std::vector<double> variance(mean.size());
+  parallel.Run(num_layers, [&](int layer, int) {
+    const std::size_t offset = static_cast<std::size_t>(layer) * static_cast<std::size_t>(num_experts);
+    forecasters[static_cast<std::size_t>(layer)].Predict(
+        pooled, std::span(mean).subspan(offset, static_cast<std::size_t>(num_experts)),
+        std::span(variance).subspan(offset, static_cast<std::size_t>(num_experts)));
+  });
+  LoadForecast forecast{.mean = LoadMatrix::Create(num_layers, num_experts, std::move(mean)).value(),
+                        .variance = LoadMatrix::Create(num_layers, num_experts, std::move(variance)).value(),
+                        .noise_ratio = {}};
+  for (const LayerForecaster& forecaster : forecasters) {
+    forecast.noise_ratio.push_back(forecaster.noise_ratio());
+    for (std::size_t i = 0; i < forecast.memory_weights.size(); ++i) {
+      forecast.memory_weights[i] += forecaster.weights()[i] / num_layers;
+    }
+  }
+  return forecast;
+}
+
+}  // namespace eplb

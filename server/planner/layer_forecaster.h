@@ -1,0 +1,48 @@
+#ifndef EPLB_SERVER_PLANNER_LAYER_FORECASTER_H_
+#define EPLB_SERVER_PLANNER_LAYER_FORECASTER_H_
+
+#include <span>
+#include <vector>
+
+#include "server/model/load_matrix.h"
+#include "server/planner/forecast_combination.h"
+
+namespace eplb {
+
+// One layer's part of a LoadForecast: first Observe, then, when the error products of all layers are known, Predict.
+class LayerForecaster {
+ public:
+  // Runs the averages over the layer's history and notes how wrong each was.
+  void Observe(std::span<const LoadMatrix> history, int layer);
+
+  const ErrorProducts& errors() const { return errors_; }
+  // After Predict.
+  const AverageWeights& weights() const { return weights_; }
+
+  // Part of the variance that is noise left in the mean: see LoadForecast. After Predict.
+  double noise_ratio() const;
+
+  // pooled: sum over the layers of their scaled products. mean, variance: [experts], in tokens and squared tokens.
+  void Predict(const ErrorProducts& pooled, std::span<double> mean, std::span<double> variance);
+
+ private:
+  void NoteErrors(int step);
+  // Adds the squared errors of the combination `ahead` sub-windows later to sums [experts]; returns how many there
+  // were.
+  int SumSquaredErrors(int ahead, std::span<double> sums) const;
+  void MeasureVariance(std::span<const double> combined, std::span<double> variance);
+
+  int num_steps_ = 0;
+  int num_experts_ = 0;
+  double expected_tokens_ = 0;
+  double next_to_later_ = 1;  // variance one sub-window ahead over the one foretold
+  ErrorProducts errors_ = {};
+  AverageWeights weights_ = {};
+  std::vector<float> shares_;     // [steps, experts]
+  std::vector<float> averages_;   // [steps, averages, experts] share foretold after each step
+  std::vector<float> precision_;  // [experts] what a squared error counts
+};
+
+}  // namespace eplb
+
+#endif  // EPLB_SERVER_PLANNER_LAYER_FORECASTER_H_

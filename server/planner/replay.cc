@@ -1,0 +1,197 @@
+#include "server/planner/replay.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/balancer/balance_metrics.h"
+#include "server/base/field_errors.h"
+#include "server/base/status_macros.h"
+#include "server/model/contiguous_placement.h"
+
+namespace eplb {
+namespace {
+
+absl::Status CheckReplay(std::span<const LoadMatrix> series, const ReplayOptions& options) {
+  FieldErrors errors;
+  if (options.sub_windows_per_window < 1) {
+    errors.Add("sub_windows_per_window", absl::StrCat(options.sub_windows_per_window), "must be at least 1");
+    return errors.ToStatus();
+  }
+  const auto per_window = static_cast<std::size_t>(options.sub_windows_per_window);
+  if (series.size() < 2 * per_window || series.size() % per_window != 0) {
+    errors.Add("series", absl::StrCat(series.size(), " sub-windows"),
+               absl::StrCat("must be at least two whole windows of ", per_window));
+  }
+  for (const LoadMatrix& loads : series) {
+    if (loads.num_layers() == series[0].num_layers() && loads.num_experts() == series[0].num_experts()) continue;
+    errors.Add("series", "", "must have the same layers and experts throughout");
+    break;
+  }
+  if (options.history_sub_windows < 1) {
+    errors.Add("history_sub_windows", absl::StrCat(options.history_sub_windows), "must be at least 1");
+  }
+  if (options.max_fetch_percent && !(*options.max_fetch_percent >= 0)) {
+    errors.Add("max_fetch_percent", absl::StrCat(*options.max_fetch_percent), "must be at least 0");
+  }
+  return errors.ToStatus();
+}
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+// One run over a series.
+class Run {
+ public:
+  Run(std::span<const LoadMatrix> series, const Topology& topology, const ReplayOptions& options,
+      const TickPlanner& planner, const Clock& clock, Placement start)
+      : series_(series),
+        topology_(topology),
+        options_(options),
+        planner_(planner),
+        clock_(clock),
+        per_window_(options.sub_windows_per_window),
+        placement_(std::move(start)) {}
+
+  absl::StatusOr<ReplayResult> All() {
+    for (tick_ = 0; tick_ < static_cast<int>(series_.size()); ++tick_) {
+      if (tick_ >= per_window_) Score();
+      if (tick_ + 1 < per_window_ || (!EndsWindow() && options_.every == ReplayEvery::kWindow)) continue;
+      EPLB_RETURN_IF_ERROR(tick_ + 1 == per_window_ ? PlanFirst() : PlanNext());
+    }
+    return Summary();
+  }
+
+ private:
+  bool EndsWindow() const { return (tick_ + 1) % per_window_ == 0; }
+
+  void Score() {
+    double max = 0;
+    double mean = 0;
+    for (const LayerBalance& layer : MeasureBalance(placement_, series_[static_cast<std::size_t>(tick_)], topology_)) {
+      max += layer.max;
+      mean += layer.mean;
+      balancedness_sum_ += layer.balancedness();
+    }
+    max_sum_ += max;
+    mean_sum_ += mean;
+    result_.step_times.push_back(mean > 0 ? max / mean : 1.0);
+  }
+
+  std::span<const LoadMatrix> History() const {
+    const Policy policy = options_.settings.policy;
+    const bool is_reference = policy == Policy::kGlobal || policy == Policy::kHierarchical;
+    const int length = std::min(tick_ + 1, is_reference ? per_window_ : options_.history_sub_windows);
+    return series_.subspan(static_cast<std::size_t>(tick_ + 1 - length), static_cast<std::size_t>(length));
+  }
+
+  absl::StatusOr<TickPlan> Plan(const PlanSettings& settings) const {
+    return planner_.Plan({.topology = &topology_,
+                          .history = History(),
+                          .sub_window = options_.sub_window,
+                          .current = &placement_,
+                          .constraints = options_.constraints,
+                          .settings = settings});
+  }
+
+  absl::Status PlanFirst() {
+    PlanSettings settings = options_.settings;
+    settings.gate_disabled = true;
+    settings.budget = {};
+    EPLB_ASSIGN_OR_RETURN(TickPlan anew, Plan(settings));
+    placement_ = std::move(anew.plan.placement);
+    // From the plan for the forecast alone to one that minds its uncertainty.
+    settings.budget.per_layer = std::numeric_limits<int>::max();
+    if (anew.plan.policy != Policy::kOptimized) return absl::OkStatus();
+    EPLB_ASSIGN_OR_RETURN(TickPlan refined, Plan(settings));
+    placement_ = std::move(refined.plan.placement);
+    return absl::OkStatus();
+  }
+
+  // What the window's allowance leaves for this plan: an equal part of what is left of it.
+  std::optional<int> Allowance() {
+    if (!options_.max_fetch_percent) return std::nullopt;
+    const int in_window = tick_ % per_window_;
+    if (in_window == 0 || options_.every == ReplayEvery::kWindow) window_fetches_ = 0;
+    const double all_slots = static_cast<double>(topology_.num_slots()) * placement_.num_layers();
+    const auto whole = static_cast<std::int64_t>(std::floor(*options_.max_fetch_percent / 100.0 * all_slots));
+    const int plans_left = options_.every == ReplayEvery::kWindow ? 1 : per_window_ - in_window;
+    return static_cast<int>(
+        std::clamp<std::int64_t>((whole - window_fetches_) / plans_left, 0, std::numeric_limits<int>::max()));
+  }
+
+  absl::Status PlanNext() {
+    PlanSettings settings = options_.settings;
+    if (const std::optional<int> allowance = Allowance()) {
+      settings.budget.total = std::min(settings.budget.total.value_or(*allowance), *allowance);
+    }
+    const absl::Duration start = clock_.Monotonic();
+    EPLB_ASSIGN_OR_RETURN(TickPlan tick, Plan(settings));
+    plan_ms_.push_back(absl::ToDoubleMilliseconds(clock_.Monotonic() - start));
+    ++result_.plans;
+    for (const LayerReport& layer : tick.plan.layers) result_.fetches_refused += layer.refused_fetches;
+    int fetches = 0;
+    if (tick.unchanged == UnchangedReason::kNone) {
+      fetches = tick.plan.fetches();
+      result_.gain_gpu_seconds += tick.gain_gpu_seconds;
+      result_.cost_gpu_seconds += tick.cost_gpu_seconds;
+      placement_ = std::move(tick.plan.placement);
+    } else {
+      ++result_.plans_skipped;
+      result_.fetches_refused += tick.plan.fetches();
+    }
+    result_.fetches += fetches;
+    window_fetches_ += fetches;
+    result_.fetches_by_tick.push_back(fetches);
+    return absl::OkStatus();
+  }
+
+  ReplayResult Summary() {
+    const auto windows = static_cast<int>(series_.size()) / per_window_;
+    const double layer_scores = static_cast<double>(result_.step_times.size()) * placement_.num_layers();
+    result_.windows = windows;
+    result_.step_time = mean_sum_ > 0 ? max_sum_ / mean_sum_ : 1.0;
+    result_.balancedness = balancedness_sum_ / layer_scores;
+    result_.fetch_percent = 100.0 * static_cast<double>(result_.fetches) / (windows - 1) /
+                            (static_cast<double>(topology_.num_slots()) * placement_.num_layers());
+    result_.plan_ms_median = Median(plan_ms_);
+    const double bandwidth = topology_.num_nodes() > 1 ? options_.settings.inter_node_bytes_per_second
+                                                       : options_.settings.intra_node_bytes_per_second;
+    result_.saved_gpu_seconds = 2.0 * static_cast<double>(result_.fetches_refused) *
+                                static_cast<double>(options_.settings.bytes_per_expert) / bandwidth;
+    return std::move(result_);
+  }
+
+  std::span<const LoadMatrix> series_;
+  const Topology& topology_;
+  const ReplayOptions& options_;
+  const TickPlanner& planner_;
+  const Clock& clock_;
+  const int per_window_;
+  Placement placement_;
+  int tick_ = 0;
+  std::int64_t window_fetches_ = 0;
+  double max_sum_ = 0;
+  double mean_sum_ = 0;
+  double balancedness_sum_ = 0;
+  std::vector<double> plan_ms_;
+  ReplayResult result_;
+};
+
+}  // namespace
+
+absl::StatusOr<ReplayResult> Replay(std::span<const LoadMatrix> series, const Topology& topology,
+                                    const ReplayOptions& options, const TickPlanner& planner, const Clock& clock) {
+  EPLB_RETURN_IF_ERROR(CheckReplay(series, options));
+  EPLB_ASSIGN_OR_RETURN(Placement start,
+                        ContiguousPlacement(series[0].num_layers(), series[0].num_experts(), topology));
+  return Run(series, topology, options, planner, clock, std::move(start)).All();
+}
+
+}  // namespace eplb
