@@ -16,6 +16,8 @@ namespace {
 // gRPC's own retries see neither RetryInfo nor our deadline's remainder, so they are off and Client has its own; only
 // what never left this process is tried again below it.
 constexpr char kServiceConfig[] = R"({"loadBalancingConfig": [{"round_robin": {}}]})";
+constexpr absl::Duration kFirstReconnect = absl::Milliseconds(250);
+constexpr absl::Duration kLongestReconnect = absl::Seconds(2);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(10);
 
 int Milliseconds(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
@@ -48,6 +50,10 @@ grpc::ChannelArguments Arguments(const ClientOptions& options) {
   arguments.SetMaxSendMessageSize(-1);
   arguments.SetServiceConfigJSON(kServiceConfig);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // gRPC's own waits (1 s growing to 120 s) would keep a fleet away long after its server is back.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, Milliseconds(kFirstReconnect));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(kFirstReconnect));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Milliseconds(kLongestReconnect));
   if (options.keepalive > absl::ZeroDuration()) {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive));
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kKeepaliveTimeout));

@@ -51,7 +51,7 @@ struct FleetWorkerOptions {
   std::vector<v1::LayerPlacement> initial;  // the layout that the engine starts with, all layers in the spec's order
   bool watch = true;                        // false: another worker of the group hands placements on (Adopt)
   absl::Duration first_backoff = absl::Milliseconds(200);
-  absl::Duration max_backoff = absl::Seconds(10);
+  absl::Duration max_backoff = absl::Seconds(5);
   absl::Duration status_deadline = absl::Seconds(5);
   std::uint64_t jitter_seed = 0;  // differs between workers, so that they do not come back all at once
   std::string user_agent = {};
