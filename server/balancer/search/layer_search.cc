@@ -22,7 +22,9 @@ double ToleranceFor(std::int64_t work_limit, std::int64_t default_limit) {
 
 }  // namespace
 
-std::int64_t DefaultWorkLimit(int num_slots) { return 200'000 + 1000 * std::int64_t{num_slots}; }
+std::int64_t DefaultWorkLimit(int num_slots) {
+  return std::min<std::int64_t>(200'000 + 1000 * std::int64_t{num_slots}, 2'400'000);
+}
 
 LayerSearch::LayerSearch(const SearchProblem& problem)
     : topology_(*problem.topology),
