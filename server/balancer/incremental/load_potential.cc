@@ -10,6 +10,9 @@ namespace eplb {
 LoadPotential::LoadPotential(const LayerSlots& slots, int power_exponent)
     : slots_(slots), power_exponent_(power_exponent) {
   EPLB_CHECK(power_exponent >= 1 && power_exponent <= 6);
+  // An expert fills every slot at most, and is asked about with one replica more.
+  share_.push_back(0.0);
+  for (int replicas = 1; replicas <= slots.topology().num_slots() + 1; ++replicas) share_.push_back(1.0 / replicas);
 }
 
 void LoadPotential::Load(std::span<const LayerSample> samples) {

@@ -53,7 +53,7 @@ class LoadPotential {
   int num_samples() const { return num_samples_; }
   // Charge of one replica of an expert in a sample, were there `replicas` of it. replicas >= 1.
   double Charge(int sample, int expert, int replicas) const {
-    const double share = 1.0 / replicas;
+    const double share = At(share_, replicas);
     const int index = expert * num_samples_ + sample;
     return (At(load_, index) + At(risk_, index) * share) * share;
   }
@@ -75,6 +75,7 @@ class LoadPotential {
   const int power_exponent_;
   int num_samples_ = 0;
   double value_ = 0;
+  std::vector<double> share_;    // [replicas] 1 / replicas
   std::vector<double> weight_;   // [samples] share
   std::vector<double> mean_;     // [samples] M, load per unit of speed; 0: no load
   std::vector<double> load_;     // [experts, samples]

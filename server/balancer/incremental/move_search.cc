@@ -1,6 +1,7 @@
 #include "server/balancer/incremental/move_search.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace eplb {
@@ -9,6 +10,21 @@ namespace {
 // GPUs that exchanges start from. More find little: an exchange between two GPUs that are both far from the fullest
 // gains little of a power mean.
 constexpr int kMaxHotGpus = 8;
+
+// Which amounts of load, shifted between two GPUs by an exchange, may still gain more than the best move: with one
+// sample the gain rises up to the ideal shift and falls beyond it, so whatever is further from the ideal than a shift
+// that was tried gains no more than it.
+struct ShiftRange {
+  double ideal;
+  double low = 0;  // load has to leave the fuller GPU
+  double high = std::numeric_limits<double>::infinity();
+
+  bool Contains(double shift) const { return shift > low && shift < high; }
+  void Exclude(double shift) {
+    if (shift <= ideal) low = std::max(low, shift);
+    if (shift >= ideal) high = std::min(high, shift);
+  }
+};
 
 }  // namespace
 
@@ -119,22 +135,30 @@ void MoveSearch::TryOverlapping(const Source& source) {
     for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
       const std::int32_t expert = slots_.expert_in(slot);
       if (expert == kEmptySlot || expert == dropped) continue;
-      if (source.relief + At(value_of_add_, expert) > best_rate_) ConsiderReplacement(source.slot, expert);
+      const double bound = source.relief + At(value_of_add_, expert);
+      if (bound > best_rate_ && bound + GainOnOwnGpu(source.slot, expert) > best_rate_) {
+        ConsiderReplacement(source.slot, expert);
+      }
     }
   });
 }
 
-void MoveSearch::TryReplacement(const Source& source, int expert) {
+double MoveSearch::GainOnOwnGpu(int slot, int expert) const {
   const int samples = potential_.num_samples();
-  const int gpu = slots_.topology().gpu_of_slot(source.slot);
-  const std::int32_t dropped = slots_.expert_in(source.slot);
-  if (dropped == expert) return;
-  double gain = source.value + At(value_of_add_, expert);
+  const int gpu = slots_.topology().gpu_of_slot(slot);
+  const std::int32_t dropped = slots_.expert_in(slot);
+  double gain = 0;
   for (int k = 0; k < samples; ++k) {
     double amount = potential_.amount(gpu, k);
     if (dropped != kEmptySlot) amount -= At(charge_, dropped * samples + k);
     gain += potential_.Term(gpu, k, amount) - potential_.Term(gpu, k, amount + At(next_charge_, expert * samples + k));
   }
+  return gain;
+}
+
+void MoveSearch::TryReplacement(const Source& source, int expert) {
+  if (slots_.expert_in(source.slot) == expert) return;
+  const double gain = source.value + At(value_of_add_, expert) + GainOnOwnGpu(source.slot, expert);
   if (gain > best_rate_) ConsiderReplacement(source.slot, expert);
 }
 
@@ -234,6 +258,13 @@ double MoveSearch::IdealExchange(int from, int to) const {
   return gain;
 }
 
+double MoveSearch::IdealShift(int from, int to) const {
+  const Topology& topology = slots_.topology();
+  const double share = topology.speed(from) / (topology.speed(from) + topology.speed(to));
+  const double both = potential_.amount(from, 0) + potential_.amount(to, 0);
+  return potential_.amount(from, 0) - both * share;
+}
+
 double MoveSearch::GainOfExchange(int from, int to, std::int32_t leaving, std::int32_t coming) const {
   const int samples = potential_.num_samples();
   double gain = 0;
@@ -262,6 +293,8 @@ void MoveSearch::SearchGpuPair(int from, int to, bool with_exchanges) {
   const Topology& topology = slots_.topology();
   const double ideal = IdealExchange(from, to);
   if (ideal <= best_rate_) return;
+  ShiftRange range{.ideal = IdealShift(from, to)};
+  const bool one_sample = potential_.num_samples() == 1;
   bool tried_empty = false;
   for (int other = topology.first_slot(to); other < topology.first_slot(to + 1); ++other) {
     const std::int32_t coming = slots_.expert_in(other);
@@ -271,8 +304,14 @@ void MoveSearch::SearchGpuPair(int from, int to, bool with_exchanges) {
     for (int slot = topology.first_slot(from); slot < topology.first_slot(from + 1); ++slot) {
       const std::int32_t leaving = slots_.expert_in(slot);
       if (leaving == coming || leaving == kEmptySlot) continue;
+      const bool ranged = one_sample && fetches == 2;
+      const double shift = ranged ? At(charge_, leaving) - At(charge_, coming) : 0.0;
+      if (ranged && !range.Contains(shift)) continue;
       const double gain = GainOfExchange(from, to, leaving, coming);
-      if (gain <= best_rate_ * fetches || !ExchangeAllowed(slot, other)) continue;
+      const bool gains = gain > best_rate_ * fetches;
+      if (gains && !ExchangeAllowed(slot, other)) continue;
+      if (ranged) range.Exclude(shift);
+      if (!gains) continue;
       best_rate_ = gain / fetches;
       best_ = Move{.changes = {{{slot, coming}, {other, leaving}}}, .num_changes = 2, .fetches = fetches, .gain = gain};
     }

@@ -51,12 +51,15 @@ class MoveSearch {
   double ValueOfAdding(int expert) const;
   Source Drop(int slot) const;
   void SearchReplacements();
+  // Part of a replacement's gain: the expert put on the slot's GPU, after the slot's own was taken out; below 0.
+  double GainOnOwnGpu(int slot, int expert) const;
   void TryReplacement(const Source& source, int expert);
   void TryOverlapping(const Source& source);
   void ConsiderReplacement(int slot, int expert);
   void SearchExchanges(bool with_exchanges);
   void SearchGpuPair(int from, int to, bool with_exchanges);
   double IdealExchange(int from, int to) const;
+  double IdealShift(int from, int to) const;  // of load, in the first sample
   double GainOfExchange(int from, int to, std::int32_t leaving, std::int32_t coming) const;
   bool ExchangeAllowed(int slot, int other) const;
   void AddDelta(int gpu, int sample, double delta);
