@@ -12,7 +12,7 @@
 #include "server/base/status_macros.h"
 #include "server/config/address.h"
 #include "server/config/setting_value.h"
-#include "server/planner/rebalance_tick_planner.h"
+#include "server/planner/adaptive_tick_planner.h"
 
 namespace eplb {
 namespace {
@@ -84,7 +84,7 @@ absl::Status App::StartMetrics() {
 
 void App::StartHub() {
   const HubOptions options = HubOptionsOf(config_);
-  tick_planner_ = std::make_unique<RebalanceTickPlanner>(team_);
+  tick_planner_ = std::make_unique<AdaptiveTickPlanner>(team_);
   hub_ = CreateHub(options, RealClock(), *tick_planner_, &hub_log_);
   hub_metrics_.OnReportInterval(options.report_interval);
   hub_->Start(hub_pool_);
