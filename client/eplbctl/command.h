@@ -17,9 +17,11 @@ struct Command {
 
 // Each adds one subcommand to the application.
 Command AddRebalanceCommand(CLI::App& root);
+Command AddCapacityCommand(CLI::App& root);
 Command AddConvertCommand(CLI::App& root);
 Command AddGenerateCommand(CLI::App& root);
 Command AddHealthCommand(CLI::App& root);
+Command AddReplayCommand(CLI::App& root);
 Command AddReportCommand(CLI::App& root);
 Command AddVersionCommand(CLI::App& root);
 

@@ -41,8 +41,9 @@ int Run(int argc, char** argv) {
   root.footer(kFooter);
   root.require_subcommand(1);
   root.set_version_flag("--version", "eplbctl " EPLB_VERSION);
-  const std::vector<Command> commands = {AddRebalanceCommand(root), AddConvertCommand(root), AddGenerateCommand(root),
-                                         AddHealthCommand(root),    AddReportCommand(root),  AddVersionCommand(root)};
+  const std::vector<Command> commands = {AddRebalanceCommand(root), AddCapacityCommand(root), AddConvertCommand(root),
+                                         AddGenerateCommand(root),  AddHealthCommand(root),   AddReplayCommand(root),
+                                         AddReportCommand(root),    AddVersionCommand(root)};
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

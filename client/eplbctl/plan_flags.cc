@@ -19,6 +19,11 @@ void PlanFlags::AddTo(CLI::App& app, const std::string& budget_note) {
   AddRulesTo(app);
 }
 
+void PlanFlags::AddWithoutBudgetTo(CLI::App& app) {
+  AddPolicyTo(app);
+  AddRulesTo(app);
+}
+
 void PlanFlags::AddPolicyTo(CLI::App& app) {
   app.add_option("--policy", policy_, "How to plan")
       ->check(CLI::IsMember({"auto", "hierarchical", "global", "optimized"}).description(""))

@@ -17,6 +17,9 @@ class PlanFlags {
   // Adds all flags. `budget_note` follows the help of each budget, as in " (needs --current)".
   void AddTo(CLI::App& app, const std::string& budget_note);
 
+  // The same but for the budgets, where there is no placement to start from.
+  void AddWithoutBudgetTo(CLI::App& app);
+
   RebalanceOptions Options() const;
   PlacementConstraints Constraints() const;
 

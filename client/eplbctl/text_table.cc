@@ -22,8 +22,12 @@ std::size_t DisplayWidth(const std::string& text) {
 TextTable::TextTable(std::vector<std::string> header) {
   std::vector<Cell> cells;
   for (std::string& text : header) cells.emplace_back(std::move(text), Emphasis::kBold);
+  left_.assign(cells.size(), false);
+  left_.front() = true;
   rows_.push_back(std::move(cells));
 }
+
+void TextTable::AlignLeft(std::size_t column) { left_[column] = true; }
 
 void TextTable::AddRow(std::vector<Cell> cells) { rows_.push_back(std::move(cells)); }
 
@@ -37,12 +41,13 @@ std::string TextTable::Format(bool colour) const {
     std::size_t owed = 0;  // blanks that are written only if text follows
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::size_t padding = widths[i] - DisplayWidth(row[i].text);
-      if (i > 0) owed += kGap + padding;
+      if (i > 0) owed += kGap;
+      if (!left_[i]) owed += padding;
       if (!row[i].text.empty()) {
         out.append(std::exchange(owed, 0), ' ');
         out += Emphasize(row[i].text, row[i].emphasis, colour);
       }
-      if (i == 0) owed += padding;
+      if (left_[i]) owed += padding;
     }
     out += '\n';
   }

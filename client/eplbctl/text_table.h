@@ -1,6 +1,7 @@
 #ifndef EPLB_CLIENT_EPLBCTL_TEXT_TABLE_H_
 #define EPLB_CLIENT_EPLBCTL_TEXT_TABLE_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,15 @@ class TextTable {
   // At most as many cells as the header has; missing ones are empty.
   void AddRow(std::vector<Cell> cells);
 
+  // Sets a column to the left instead.
+  void AlignLeft(std::size_t column);
+
   // The lines of the table, each ended by a newline, without blanks at their ends.
   std::string Format(bool colour) const;
 
  private:
   std::vector<std::vector<Cell>> rows_;
+  std::vector<bool> left_;  // [columns]
 };
 
 // The value with `decimals` digits after the point; "-0.00" is "0.00".

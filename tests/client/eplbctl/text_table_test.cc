@@ -17,6 +17,14 @@ TEST(TextTableTest, AlignsNamesLeftAndNumbersRight) {
             "short\n");
 }
 
+TEST(TextTableTest, ColumnsMayBeSetToTheLeft) {
+  TextTable table({"n", "bar"});
+  table.AlignLeft(1);
+  table.AddRow({"1", "#"});
+  table.AddRow({"2", "####"});
+  EXPECT_EQ(table.Format(false), "n  bar\n1  #\n2  ####\n");
+}
+
 TEST(TextTableTest, ColourDoesNotMoveColumns) {
   TextTable table({"", "x"});
   table.AddRow({"a", Cell("1", Emphasis::kGood)});

@@ -14,7 +14,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::vector<std::string> kCommands = {"rebalance", "convert", "generate", "report", "version"};
+const std::vector<std::string> kCommands = {"rebalance", "plan-capacity", "convert", "generate",
+                                            "replay",    "report",        "version"};
 
 TEST(EplbctlUsageTest, HelpOfEveryCommandGoesToTheStandardOutput) {
   const ProgramResult root = RunEplbctl({"--help"});

@@ -1,0 +1,51 @@
+#include "client/eplbctl/gate_flags.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/eplbctl/flag_checks.h"
+
+namespace eplb {
+namespace {
+
+constexpr double kMaxSeconds = 1e9;
+constexpr double kMinBandwidth = 1.0;
+constexpr double kMaxBandwidth = 1e15;
+
+}  // namespace
+
+void GateFlags::AddTo(CLI::App& app) {
+  const PlanSettings defaults;
+  app.add_flag("--no-gate", disabled_, "Make every move that gains, whatever its transfers cost")->group("Gate");
+  const auto add = [&](const char* name, std::optional<double>& value, const char* unit, const std::string& help,
+                       double initial, double low, double high) {
+    app.add_option(name, value, absl::StrCat(help, " [", initial, "]"))
+        ->type_name(unit)
+        ->check(InRange(low, high))
+        ->group("Gate");
+  };
+  add("--horizon", horizon_seconds_, "SECONDS", "Time over which a placement pays back",
+      absl::ToDoubleSeconds(defaults.horizon), 0.001, kMaxSeconds);
+  add("--hysteresis", hysteresis_, "RATIO", "How far the gain must exceed the cost", defaults.hysteresis_ratio, 0.0,
+      1e6);
+  add("--intra-node-bandwidth", intra_node_, "BYTES/S", "What a GPU receives from its own node",
+      defaults.intra_node_bytes_per_second, kMinBandwidth, kMaxBandwidth);
+  add("--inter-node-bandwidth", inter_node_, "BYTES/S", "What a GPU receives from another node",
+      defaults.inter_node_bytes_per_second, kMinBandwidth, kMaxBandwidth);
+  add("--expert-time-ratio", expert_time_ratio_, "RATIO", "Part of the time that is spent in expert layers",
+      defaults.expert_time_ratio, 1e-6, 1.0);
+  add("--min-balancedness", min_balancedness_, "RATIO", "Leave layers alone that are this balanced",
+      defaults.min_balancedness, 0.0, 1.0);
+}
+
+void GateFlags::ApplyTo(PlanSettings& settings) const {
+  settings.gate_disabled = disabled_;
+  if (horizon_seconds_) settings.horizon = absl::Seconds(*horizon_seconds_);
+  settings.hysteresis_ratio = hysteresis_.value_or(settings.hysteresis_ratio);
+  settings.intra_node_bytes_per_second = intra_node_.value_or(settings.intra_node_bytes_per_second);
+  settings.inter_node_bytes_per_second = inter_node_.value_or(settings.inter_node_bytes_per_second);
+  settings.expert_time_ratio = expert_time_ratio_.value_or(settings.expert_time_ratio);
+  settings.min_balancedness = min_balancedness_.value_or(settings.min_balancedness);
+}
+
+}  // namespace eplb

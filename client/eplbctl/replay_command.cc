@@ -1,0 +1,125 @@
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/eplbctl/command.h"
+#include "client/eplbctl/flag_checks.h"
+#include "client/eplbctl/fleet_flags.h"
+#include "client/eplbctl/gate_flags.h"
+#include "client/eplbctl/load_flags.h"
+#include "client/eplbctl/output.h"
+#include "client/eplbctl/plan_flags.h"
+#include "client/eplbctl/replay_result.h"
+#include "client/eplbctl/replay_runs.h"
+#include "client/eplbctl/thread_flags.h"
+#include "client/files/file_io.h"
+#include "server/base/status_macros.h"
+#include "server/base/thread_team.h"
+#include "server/planner/replay.h"
+
+namespace eplb {
+namespace {
+
+constexpr char kFooter[] =
+    "Examples:\n"
+    "  eplbctl replay --series series.npy --slots 288 --gpus 32 --moves-per-layer 3\n"
+    "  eplbctl replay --series series.npy --slots 288 --gpus 32 --max-fetch-percent 3 --compare\n"
+    "  eplbctl replay --series series.npy --slots 288 --gpus 32 --every window --policy global --format json\n\n"
+    "The series goes through the planner that serves live deployments. It starts from the contiguous layout; the "
+    "first\n"
+    "plan, at the end of the first window, is free. From the second window on every sub-window is scored with the\n"
+    "placement then in force, and fetches are counted. The reference policies (hierarchical, global) plan anew each "
+    "time\n"
+    "for the window that has passed, as the engines do, and know neither budget nor gate.\n\n"
+    "JSON keys: step_time, balancedness, fetch_percent (per window, of all slots), plan_ms_median, plans, windows,\n"
+    "plans_skipped (that published nothing), fetches, gate {fetches_refused, gain_gpu_seconds, cost_gpu_seconds,\n"
+    "saved_gpu_seconds}.";
+
+struct Flags {
+  std::string series;
+  int first_layer = 0;
+  FleetFlags fleet;
+  PlanFlags plan;
+  GateFlags gate;
+  std::string every = "sub";
+  std::optional<double> max_fetch_percent;
+  int history = 32;
+  double sub_window_seconds = 10;
+  bool compare = false;
+  ThreadFlags threads;
+  OutputFlags output;
+};
+
+ReplayOptions OptionsOf(const Flags& flags, const LoadSeriesShape& shape) {
+  ReplayOptions options{.sub_windows_per_window = static_cast<int>(shape.sub_windows)};
+  options.every = flags.every == "window" ? ReplayEvery::kWindow : ReplayEvery::kSubWindow;
+  const RebalanceOptions plan = flags.plan.Options();
+  options.settings.policy = plan.policy;
+  options.settings.work_limit = plan.work_limit;
+  options.constraints = flags.plan.Constraints();
+  options.settings.honour_groups = options.constraints.honour_groups;
+  if (plan.bytes_per_expert > 0) options.settings.bytes_per_expert = plan.bytes_per_expert;
+  // A bound on what a window may fetch is a budget too.
+  if (!plan.budget.unlimited() || flags.max_fetch_percent) options.settings.budget = plan.budget;
+  flags.gate.ApplyTo(options.settings);
+  options.max_fetch_percent = flags.max_fetch_percent;
+  options.history_sub_windows = flags.history;
+  options.sub_window = absl::Seconds(flags.sub_window_seconds);
+  return options;
+}
+
+absl::Status Run(const Flags& flags) {
+  EPLB_ASSIGN_OR_RETURN(const Topology topology, flags.fleet.Read());
+  EPLB_ASSIGN_OR_RETURN(const LoadSeries series, ReadSeries(flags.series, flags.first_layer));
+  const std::unique_ptr<ThreadTeam> team = flags.threads.NewTeam();
+  absl::StatusOr<std::vector<NamedReplay>> replays =
+      RunReplays(series, topology, OptionsOf(flags, series.shape()), flags.compare, *team);
+  if (!replays.ok()) return AtPath(flags.series, replays.status());
+  const std::string title =
+      absl::StrCat(flags.series, ": ", series.shape().windows, " windows x ", series.shape().sub_windows,
+                   " sub-windows x ", series.shape().layers, " layers x ", series.shape().experts, " experts");
+  return flags.output.Write([&](bool colour) { return ReplayTable(title, topology, *replays, colour); },
+                            [&] { return ReplayJson(replays->front().result); });
+}
+
+}  // namespace
+
+Command AddReplayCommand(CLI::App& root) {
+  CLI::App* app = root.add_subcommand("replay", "Feed a recorded series through the live planner");
+  app->footer(kFooter);
+  const auto flags = std::make_shared<Flags>();
+  app->add_option("--series", flags->series, "Loads over time: NumPy [windows, sub-windows, layers, experts], or CSV")
+      ->required()
+      ->type_name("FILE")
+      ->group("Loads");
+  app->add_option("--sub-window-seconds", flags->sub_window_seconds, "How long one sub-window is taken to last")
+      ->type_name("SECONDS")
+      ->check(InRange(0.001, 86400.0))
+      ->capture_default_str()
+      ->group("Loads");
+  flags->fleet.AddTo(*app);
+  app->add_option("--every", flags->every, "When to plan")
+      ->check(CLI::IsMember({"window", "sub"}).description(""))
+      ->type_name("window|sub")
+      ->capture_default_str()
+      ->group("Plan");
+  flags->plan.AddTo(*app, ", by each plan");
+  app->add_option("--max-fetch-percent", flags->max_fetch_percent, "Most fetches in one window, in % of all slots")
+      ->type_name("P")
+      ->check(InRange(0.0, 1e6))
+      ->group("Plan");
+  app->add_option("--history", flags->history, "Sub-windows that the planner remembers")
+      ->type_name("N")
+      ->check(InRange(1, 4096))
+      ->capture_default_str()
+      ->group("Plan");
+  flags->gate.AddTo(*app);
+  app->add_flag("--compare", flags->compare, "Show what users have today besides (table only)")->group("Output");
+  flags->threads.AddTo(*app);
+  flags->output.AddTo(*app);
+  return {.app = app, .run = [flags] { return Run(*flags); }};
+}
+
+}  // namespace eplb
