@@ -24,5 +24,19 @@ TEST(EplbctlReportTest, WritesOnePageThatStandsAlone) {
   EXPECT_THAT(ReadFile(page), HasSubstr("20 slots on 4 GPUs"));
 }
 
+TEST(EplbctlReportTest, ShowsAReplayAgainstWhatUsersHave) {
+  const TemporaryDirectory directory;
+  const std::string series = directory.Path("series.npy");
+  ASSERT_EQ(RunEplbctl({"generate", "--layers", "2", "--experts", "16", "--windows", "3", "--sub-windows", "2",
+                        "--output", series})
+                .exit_code,
+            0);
+  const std::string page = directory.Path("plan.html");
+  const ProgramResult result = RunEplbctl(
+      {"report", "--html", page, "--loads", series, "--series", series, "--slots", "20", "--gpus", "4", "--local"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(ReadFile(page), HasSubstr("published algorithm, every window"));
+}
+
 }  // namespace
 }  // namespace eplb::testing
