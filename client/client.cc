@@ -39,23 +39,55 @@ absl::Status Client::Named(absl::Status status) const {
   return absl::Status(status.code(), absl::StrCat(options_.target, ": ", status.message()));
 }
 
-absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request) {
-  return Rebalance(request, options_.deadline);
-}
-
-absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request, absl::Duration deadline) {
+template <typename Request, typename Response>
+absl::StatusOr<Response> Client::Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                      const Request& request, absl::Duration deadline) {
   const absl::Time end = absl::Now() + deadline;
   RetryBackoff backoff(options_.retry, options_.jitter_seed + calls_++);
   while (true) {
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(end));
-    v1::RebalanceResponse response;
-    absl::Status status = StatusFromGrpc(stub_->Rebalance(&context, request, &response));
+    Response response;
+    absl::Status status = StatusFromGrpc((stub_.get()->*method)(&context, request, &response));
     if (status.ok()) return response;
     const std::optional<absl::Duration> wait = backoff.NextWait(status, end - absl::Now());
     if (!wait) return Named(std::move(status));
     options_.sleep(*wait);
   }
+}
+
+absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request) {
+  return Rebalance(request, options_.deadline);
+}
+
+absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request, absl::Duration deadline) {
+  return Call(&Stub::Rebalance, request, deadline);
+}
+
+absl::StatusOr<v1::ListDeploymentsResponse> Client::ListDeployments(const v1::ListDeploymentsRequest& request) {
+  return Call(&Stub::ListDeployments, request, options_.deadline);
+}
+
+absl::StatusOr<std::vector<v1::Deployment>> Client::AllDeployments(v1::ListDeploymentsRequest request) {
+  std::vector<v1::Deployment> all;
+  request.clear_page_token();
+  do {
+    EPLB_ASSIGN_OR_RETURN(v1::ListDeploymentsResponse page, ListDeployments(request));
+    all.insert(all.end(), page.deployments().begin(), page.deployments().end());
+    if (!page.next_page_token().empty() && page.next_page_token() == request.page_token()) {
+      return absl::InternalError("the server's pages do not end: next_page_token is the token that was sent");
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
+}
+
+absl::StatusOr<v1::GetPlacementResponse> Client::GetPlacement(const v1::GetPlacementRequest& request) {
+  return Call(&Stub::GetPlacement, request, options_.deadline);
+}
+
+absl::StatusOr<v1::UpdateDeploymentResponse> Client::UpdateDeployment(const v1::UpdateDeploymentRequest& request) {
+  return Call(&Stub::UpdateDeployment, request, options_.deadline);
 }
 
 }  // namespace eplb

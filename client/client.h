@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -27,11 +28,27 @@ class Client {
   absl::StatusOr<v1::RebalanceResponse> Rebalance(const v1::RebalanceRequest& request);
   absl::StatusOr<v1::RebalanceResponse> Rebalance(const v1::RebalanceRequest& request, absl::Duration deadline);
 
+  // One page of deployments; AllDeployments follows the pages to the end, whatever page_token says.
+  absl::StatusOr<v1::ListDeploymentsResponse> ListDeployments(const v1::ListDeploymentsRequest& request);
+  absl::StatusOr<std::vector<v1::Deployment>> AllDeployments(v1::ListDeploymentsRequest request);
+  // The newest placement, and who is how far with it. NOT_FOUND where the deployment is not known.
+  absl::StatusOr<v1::GetPlacementResponse> GetPlacement(const v1::GetPlacementRequest& request);
+  // Changes how a deployment is controlled; done twice it leaves the same, so it is tried again as the others are.
+  absl::StatusOr<v1::UpdateDeploymentResponse> UpdateDeployment(const v1::UpdateDeploymentRequest& request);
+
+  // The options, with defaults filled in.
+  const ClientOptions& options() const { return options_; }
+
   // The service itself, for calls that this class does not wrap.
   v1::EplbService::StubInterface& stub() { return *stub_; }
 
  private:
+  using Stub = v1::EplbService::StubInterface;
+
   absl::Status Named(absl::Status status) const;
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                const Request& request, absl::Duration deadline);
 
   const ClientOptions options_;
   const std::unique_ptr<v1::EplbService::StubInterface> stub_;

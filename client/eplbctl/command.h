@@ -23,6 +23,14 @@ Command AddGenerateCommand(CLI::App& root);
 Command AddHealthCommand(CLI::App& root);
 Command AddReplayCommand(CLI::App& root);
 Command AddReportCommand(CLI::App& root);
+Command AddListCommand(CLI::App& root);
+Command AddGetCommand(CLI::App& root);
+Command AddWatchCommand(CLI::App& root);
+Command AddTopCommand(CLI::App& root);
+Command AddPauseCommand(CLI::App& root);
+Command AddResumeCommand(CLI::App& root);
+Command AddDrainCommand(CLI::App& root);
+Command AddRestoreCommand(CLI::App& root);
 Command AddVersionCommand(CLI::App& root);
 
 }  // namespace eplb

@@ -11,7 +11,8 @@
 namespace eplb {
 namespace {
 
-constexpr char kDescription[] = "Plans where the experts of mixture-of-experts models live, here or on an EPLB server.";
+constexpr char kDescription[] =
+    "Plans where the experts of mixture-of-experts models live, here or on an EPLB server, and shows live fleets.";
 constexpr char kFooter[] =
     "Exit codes:\n"
     "  0  done\n"
@@ -41,9 +42,11 @@ int Run(int argc, char** argv) {
   root.footer(kFooter);
   root.require_subcommand(1);
   root.set_version_flag("--version", "eplbctl " EPLB_VERSION);
-  const std::vector<Command> commands = {AddRebalanceCommand(root), AddCapacityCommand(root), AddConvertCommand(root),
-                                         AddGenerateCommand(root),  AddHealthCommand(root),   AddReplayCommand(root),
-                                         AddReportCommand(root),    AddVersionCommand(root)};
+  const std::vector<Command> commands = {
+      AddRebalanceCommand(root), AddCapacityCommand(root), AddConvertCommand(root), AddGenerateCommand(root),
+      AddReplayCommand(root),    AddReportCommand(root),   AddListCommand(root),    AddGetCommand(root),
+      AddWatchCommand(root),     AddTopCommand(root),      AddPauseCommand(root),   AddResumeCommand(root),
+      AddDrainCommand(root),     AddRestoreCommand(root),  AddHealthCommand(root),  AddVersionCommand(root)};
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

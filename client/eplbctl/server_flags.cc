@@ -20,8 +20,8 @@ absl::Status ReadPem(const std::string& path, std::string& text) {
 
 }  // namespace
 
-void ServerFlags::AddTo(CLI::App& app) {
-  app.add_option("--server", target_, "Plan on the server at this address")->type_name("HOST:PORT")->group("Where");
+CLI::Option* ServerFlags::AddTo(CLI::App& app, const std::string& server_help) {
+  auto* server = app.add_option("--server", target_, server_help)->type_name("HOST:PORT")->group("Where");
   app.add_option("--deadline", deadline_seconds_, "Seconds that the server has, retries included")
       ->type_name("SECONDS")
       ->check(InRange(0.001, 86400.0))
@@ -45,6 +45,7 @@ void ServerFlags::AddTo(CLI::App& app) {
       ->type_name("NAME")
       ->needs(tls)
       ->group("Where");
+  return server;
 }
 
 absl::StatusOr<ClientOptions> ServerFlags::Read() const {

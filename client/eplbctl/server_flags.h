@@ -12,8 +12,10 @@ namespace eplb {
 // --server and how to reach it: --deadline, --attempts, --tls and the certificates.
 class ServerFlags {
  public:
-  // `server` is not required: see given().
-  void AddTo(CLI::App& app);
+  // --server is not required: see given().
+  void AddTo(CLI::App& app) { AddTo(app, "Plan on the server at this address"); }
+  // The same with --server required, for what only a server can answer.
+  void AddRequiredTo(CLI::App& app) { AddTo(app, "Server to ask")->required(); }
 
   bool given() const { return !target_.empty(); }
 
@@ -21,6 +23,8 @@ class ServerFlags {
   absl::StatusOr<ClientOptions> Read() const;
 
  private:
+  CLI::Option* AddTo(CLI::App& app, const std::string& help);
+
   std::string target_;
   double deadline_seconds_ = 30;
   int attempts_ = 4;

@@ -14,8 +14,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::vector<std::string> kCommands = {"rebalance", "plan-capacity", "convert", "generate",
-                                            "replay",    "report",        "version"};
+const std::vector<std::string> kCommands = {"rebalance", "plan-capacity", "convert", "generate", "replay",
+                                            "report",    "list",          "get",     "watch",    "top",
+                                            "pause",     "resume",        "drain",   "restore",  "version"};
 
 TEST(EplbctlUsageTest, HelpOfEveryCommandGoesToTheStandardOutput) {
   const ProgramResult root = RunEplbctl({"--help"});
@@ -69,22 +70,25 @@ std::vector<std::string> Rebalance(std::vector<std::string> more) {
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, EplbctlMisuseTest,
-    ::testing::Values(Misuse{"no_command", {}, "eplbctl: ", "subcommand is required"},
-                      Misuse{"unknown_command", {"balance"}, "eplbctl: ", "balance: no such command"},
-                      Misuse{"unknown_flag", Rebalance({"--slot", "8", "--gpus", "2"}),
-                             "eplbctl rebalance: ", "--slot"},
-                      Misuse{"no_loads", {"rebalance", "--local"}, "eplbctl rebalance: ", "--loads is required"},
-                      Misuse{"no_slots", Rebalance({"--gpus", "2"}), "eplbctl rebalance: ", "--slots is required"},
-                      Misuse{"no_gpus", Rebalance({"--slots", "8"}), "eplbctl rebalance: ", "--gpus is required"},
-                      Misuse{"zero_gpus", Rebalance({"--slots", "8", "--gpus", "0"}),
-                             "eplbctl rebalance: ", "--gpus: Value 0 not in range"},
-                      Misuse{"text_for_number", Rebalance({"--slots", "8", "--gpus", "two"}),
-                             "eplbctl rebalance: ", "--gpus: Value two not in range 1 to 16384"},
-                      Misuse{"overflow", Rebalance({"--slots", "99999999999", "--gpus", "2"}),
-                             "eplbctl rebalance: ", "--slots: Value 99999999999 not in range"},
-                      Misuse{"unknown_policy", Rebalance({"--policy", "best"}), "eplbctl rebalance: ", "best not in {"},
-                      Misuse{"unknown_format", Rebalance({"--format", "xml"}), "eplbctl rebalance: ", "xml not in {"},
-                      Misuse{"stray_argument", Rebalance({"loads.csv"}), "eplbctl rebalance: ", "loads.csv"}),
+    ::testing::Values(
+        Misuse{"no_command", {}, "eplbctl: ", "subcommand is required"},
+        Misuse{"unknown_command", {"balance"}, "eplbctl: ", "balance: no such command"},
+        Misuse{"list_without_server", {"list"}, "eplbctl list: ", "--server is required"},
+        Misuse{"get_without_deployment", {"get", "--server", "a:1"}, "eplbctl get: ", "deployment is required"},
+        Misuse{"drain_without_gpus", {"drain", "d", "--server", "a:1"}, "eplbctl drain: ", "--gpus is required"},
+        Misuse{"unknown_flag", Rebalance({"--slot", "8", "--gpus", "2"}), "eplbctl rebalance: ", "--slot"},
+        Misuse{"no_loads", {"rebalance", "--local"}, "eplbctl rebalance: ", "--loads is required"},
+        Misuse{"no_slots", Rebalance({"--gpus", "2"}), "eplbctl rebalance: ", "--slots is required"},
+        Misuse{"no_gpus", Rebalance({"--slots", "8"}), "eplbctl rebalance: ", "--gpus is required"},
+        Misuse{"zero_gpus", Rebalance({"--slots", "8", "--gpus", "0"}),
+               "eplbctl rebalance: ", "--gpus: Value 0 not in range"},
+        Misuse{"text_for_number", Rebalance({"--slots", "8", "--gpus", "two"}),
+               "eplbctl rebalance: ", "--gpus: Value two not in range 1 to 16384"},
+        Misuse{"overflow", Rebalance({"--slots", "99999999999", "--gpus", "2"}),
+               "eplbctl rebalance: ", "--slots: Value 99999999999 not in range"},
+        Misuse{"unknown_policy", Rebalance({"--policy", "best"}), "eplbctl rebalance: ", "best not in {"},
+        Misuse{"unknown_format", Rebalance({"--format", "xml"}), "eplbctl rebalance: ", "xml not in {"},
+        Misuse{"stray_argument", Rebalance({"loads.csv"}), "eplbctl rebalance: ", "loads.csv"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
