@@ -87,11 +87,10 @@ void RequestCache::Keep(const std::shared_ptr<SharedAnswer>& shared, const grpc:
 
 void RequestCache::Evict() {
   const absl::Duration now = clock_.Monotonic();
-  const auto is_over = [&] {
-    return done_.front()->expiry <= now || answer_bytes_ > options_.max_answer_bytes ||
-           answers_.size() >= options_.max_entries;
-  };
-  while (!done_.empty() && is_over()) {
+  while (!done_.empty()) {
+    const bool is_over = done_.front()->expiry <= now || answer_bytes_ > options_.max_answer_bytes ||
+                         answers_.size() >= options_.max_entries;
+    if (!is_over) return;
     answer_bytes_ -= done_.front()->answer.Length();
     answers_.erase(done_.front()->request_id);
     done_.pop_front();
