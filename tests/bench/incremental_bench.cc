@@ -1,10 +1,7 @@
 // Time and outcome of incremental plans, one thread: from a plan for one set of loads to another set that has drifted
 // from it, at several budgets. Counters: balancedness before and after, and fetches for each layer.
 
-#include <cmath>
-#include <random>
 #include <string>
-#include <vector>
 
 #include "benchmark/benchmark.h"
 #include "server/balancer/balance_metrics.h"
@@ -15,15 +12,6 @@
 namespace eplb::bench {
 namespace {
 
-// Each load times an independent lognormal factor.
-LoadMatrix Drifted(const LoadMatrix& loads, double sigma, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal(0.0, sigma);
-  std::vector<double> values(loads.values().begin(), loads.values().end());
-  for (double& value : values) value = std::floor(value * std::exp(normal(random)));
-  return LoadMatrix::Create(loads.num_layers(), loads.num_experts(), std::move(values)).value();
-}
-
 void RunIncrement(benchmark::State& state, const Shape& shape, int per_layer, bool compete) {
   const Topology topology = TopologyOf(shape);
   const LoadSample old_sample{.loads = LognormalLoads(shape, 1)};
@@ -31,7 +19,7 @@ void RunIncrement(benchmark::State& state, const Shape& shape, int per_layer, bo
       PlanRebalance({.topology = &topology, .samples = {&old_sample, 1}}, {.policy = Policy::kGlobal}, SerialFor())
           .value()
           .placement;
-  const LoadSample sample{.loads = Drifted(old_sample.loads, 0.15, 2)};
+  const LoadSample sample{.loads = DriftedLoads(old_sample.loads, 2, 0.15)};
   const IncrementalProblem problem{.topology = &topology, .samples = {&sample, 1}, .current = &current};
   IncrementalOptions options;
   if (compete) {

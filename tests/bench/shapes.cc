@@ -55,4 +55,11 @@ LoadMatrix LognormalLoads(const Shape& shape, std::uint64_t seed, double sigma) 
   return LoadMatrix::Create(shape.layers, shape.experts, std::move(values)).value();
 }
 
+LoadMatrix DriftedLoads(const LoadMatrix& loads, std::uint64_t seed, double sigma) {
+  std::mt19937_64 random(seed);
+  std::vector<double> values(loads.values().begin(), loads.values().end());
+  for (double& value : values) value = std::floor(value * std::exp(sigma * Normal(random)));
+  return LoadMatrix::Create(loads.num_layers(), loads.num_experts(), std::move(values)).value();
+}
+
 }  // namespace eplb::bench

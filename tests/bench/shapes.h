@@ -29,6 +29,9 @@ Topology TopologyOf(const Shape& shape);
 // Independent lognormal loads (sigma 1, median 1000 tokens), whole numbers; the same for the same seed everywhere.
 LoadMatrix LognormalLoads(const Shape& shape, std::uint64_t seed, double sigma = 1.0);
 
+// Each load times an independent lognormal factor, whole numbers: what traffic looks like a while later.
+LoadMatrix DriftedLoads(const LoadMatrix& loads, std::uint64_t seed, double sigma);
+
 }  // namespace eplb::bench
 
 #endif  // EPLB_TESTS_BENCH_SHAPES_H_
