@@ -60,7 +60,8 @@ absl::StatusOr<Placement> PlaceByReference(const LoadMatrix& loads, const Topolo
 
 std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current, const Placement& after,
                                       const LoadMatrix& loads, const Topology& topology,
-                                      const PlacementConstraints& constraints, const ParallelFor& parallel) {
+                                      const PlacementConstraints& constraints, bool bounded,
+                                      const ParallelFor& parallel) {
   std::vector<LayerReport> layers(static_cast<std::size_t>(loads.num_layers()));
   std::vector<BalanceMeter> meters(static_cast<std::size_t>(parallel.width()), BalanceMeter(topology));
   std::vector<LowerBound> bounds(static_cast<std::size_t>(parallel.width()),
@@ -70,8 +71,10 @@ std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current,
     BalanceMeter& meter = meters[static_cast<std::size_t>(worker)];
     report.before = meter.Measure(before.layer(layer), loads.layer(layer));
     report.after = meter.Measure(after.layer(layer), loads.layer(layer));
-    LowerBound& bound = bounds[static_cast<std::size_t>(worker)];
-    report.lower_bound = bound.Prove(loads.layer(layer), topology.num_usable_slots(), report.after.max);
+    if (bounded) {
+      report.lower_bound = bounds[static_cast<std::size_t>(worker)].Prove(
+          loads.layer(layer), topology.num_usable_slots(), report.after.max);
+    }
     // A placement that a budget keeps from honouring groups may pass the bound of those that do.
     if (constraints.honour_groups) report.lower_bound = std::min(report.lower_bound, report.after.max);
     report.twins = CountTwins(after.layer(layer), topology);
@@ -202,8 +205,9 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
   }
   // The global policy disregards groups, and with them their bound.
   const PlacementConstraints bounded_by = policy == Policy::kGlobal ? PlacementConstraints() : problem.constraints;
+  const bool bounded = options.always_bound || (has_current && placement == *problem.current);
   std::vector<LayerReport> layers = ReportLayers(has_current ? *problem.current : *contiguous, has_current, placement,
-                                                 loads, topology, bounded_by, parallel);
+                                                 loads, topology, bounded_by, bounded, parallel);
   for (std::size_t layer = 0; layer < increments.size(); ++layer) AddIncrement(increments[layer], layers[layer]);
   std::vector<double> slot_shares;
   if (options.traffic_shares) slot_shares = ChooseShares(placement, loads, topology, parallel, layers);

@@ -65,6 +65,8 @@ struct RebalanceOptions {
   // Of a plan within a budget: see LoadPotential. 1..6; low where the placement is to last, high where only the largest
   // GPU load under the given samples counts.
   int power_exponent = 4;
+  // False: lower bounds, a third of the cost of a small plan, are proven only where the plan changes nothing; else 0.
+  bool always_bound = true;
 };
 
 // Why a layer's slots are as they were.
@@ -80,7 +82,7 @@ enum class NoChangeReason {
 struct LayerReport {
   LayerBalance before;     // with the current placement, or the contiguous layout where there is none
   LayerBalance after;      // with the planned one
-  double lower_bound = 0;  // proven: no placement has a lower after.max
+  double lower_bound = 0;  // proven: no placement has a lower after.max; 0 where not asked for
   int fetches = 0;         // from the current placement; 0 where there is none
   int twins = 0;           // in the planned placement
   NoChangeReason reason = NoChangeReason::kChanged;

@@ -66,6 +66,7 @@ RebalanceOptions OptionsOf(const TickInput& input) {
   options.max_transfers_per_gpu = input.settings.max_transfers_per_gpu;
   options.traffic_shares = input.settings.traffic_shares;
   options.power_exponent = kPowerExponent;
+  options.always_bound = input.for_people;
   options.min_balancedness = input.settings.min_balancedness;
   if (!IsReference(options.policy)) options.budget = input.settings.budget;
   return options;

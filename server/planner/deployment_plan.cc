@@ -152,7 +152,8 @@ absl::StatusOr<TickPlan> DeploymentLoop::Plan(const PlanJob& job) {
                         .constraints = job.constraints,
                         .settings = job.settings,
                         .force = job.force,
-                        .evacuates = job.evacuates};
+                        .evacuates = job.evacuates,
+                        .for_people = job.for_people};
   const absl::Duration start = parts_.clock->Monotonic();
   absl::StatusOr<TickPlan> plan = parts_.planner->Plan(input);
   if (plan.ok() && plan->unchanged == UnchangedReason::kNone && plan->plan.placement == *job.base.placement) {
@@ -225,6 +226,7 @@ absl::StatusOr<RebalanceNowResult> DeploymentLoop::RebalanceNow(const RebalanceN
       reason = WhyNotPlan(parts_.clock->Monotonic(), request.force);
       if (tracker_.in_force() == nullptr) return absl::FailedPreconditionError("no worker has told its placement yet");
       EPLB_ASSIGN_OR_RETURN(job, PreparePlan(request));
+      job.for_people = true;
     }
     EPLB_ASSIGN_OR_RETURN(TickPlan plan, Plan(job));
     if (plan.unchanged == UnchangedReason::kNone && job.publish) plan.unchanged = reason;

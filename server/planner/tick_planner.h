@@ -30,6 +30,7 @@ struct TickInput {
   PlanSettings settings = {};
   bool force = false;      // the gate is out of force; rules and budgets stay
   bool evacuates = false;  // `current` holds experts on excluded GPUs: these go, whatever the gate says
+  bool for_people = true;  // false: nobody asks for the lower bounds of a plan that changes something
 };
 
 // The outcome of one tick.

@@ -32,8 +32,8 @@ struct Options {
   std::vector<std::string> server_flags = {};
 };
 
-// The deployment that was planned longest ago.
-absl::Duration OldestPlan(v1::EplbService::Stub& stub) {
+// How long the deployment waits that was planned longest ago, from `start` on.
+absl::Duration OldestPlan(v1::EplbService::Stub& stub, absl::Time start) {
   absl::Duration oldest = absl::ZeroDuration();
   v1::ListDeploymentsRequest request;
   do {
@@ -43,7 +43,7 @@ absl::Duration OldestPlan(v1::EplbService::Stub& stub) {
     for (const v1::Deployment& deployment : response.deployments()) {
       const absl::Time plan = absl::FromUnixSeconds(deployment.last_plan_time().seconds()) +
                               absl::Nanoseconds(deployment.last_plan_time().nanos());
-      oldest = std::max(oldest, absl::Now() - plan);
+      oldest = std::max(oldest, absl::Now() - std::max(plan, start));
     }
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
@@ -73,7 +73,7 @@ Interval Observe(const ServerUnderLoad& server, double seconds) {
   while (absl::Now() < end) {
     absl::SleepFor(std::min(kSample, end - absl::Now()));
     interval.peak_mebibytes = std::max(interval.peak_mebibytes, server.PeakResidentMebibytes());
-    interval.oldest_plan = std::max(interval.oldest_plan, OldestPlan(channels.stub(0)));
+    interval.oldest_plan = std::max(interval.oldest_plan, OldestPlan(channels.stub(0), start));
   }
   interval.seconds = absl::ToDoubleSeconds(absl::Now() - start);
   interval.server_cpu += server.CpuSeconds();

@@ -52,6 +52,22 @@ TEST_F(PlanRebalanceTest, CountsFetchesFromTheCurrentPlacement) {
   EXPECT_EQ(plan.fetches(), 2);  // GPU 0 fetches expert 0, GPU 1 one of the light ones
 }
 
+TEST_F(PlanRebalanceTest, BoundsThatNobodyAskedForAreProvenOnlyWhereNothingChanges) {
+  const Placement current = Placement::Create(1, 3, 4, {1, 2, 0, 0}).value();
+  RebalanceProblem problem = problem_;
+  problem.current = &current;
+  const RebalanceOptions always{.budget = {.per_layer = 2}};
+  const RebalanceOptions sparing{.budget = {.per_layer = 2}, .always_bound = false};
+  const RebalancePlan changed = PlanRebalance(problem, sparing, SerialFor()).value();
+  EXPECT_EQ(changed.placement, PlanRebalance(problem, always, SerialFor())->placement);
+  EXPECT_NE(changed.placement, current);
+  EXPECT_EQ(changed.layers[0].lower_bound, 0);
+  problem.current = &changed.placement;
+  const RebalancePlan unchanged = PlanRebalance(problem, sparing, SerialFor()).value();
+  EXPECT_EQ(unchanged.placement, changed.placement);
+  EXPECT_NEAR(unchanged.layers[0].lower_bound, 50, 1e-3);
+}
+
 TEST_F(PlanRebalanceTest, PlansForTheWeightedMeanOfSamples) {
   const std::vector<LoadSample> samples = {{.loads = Loads(1, 3, {60, 10, 20}), .weight = 3},
                                            {.loads = Loads(1, 3, {20, 50, 20}), .weight = 1}};
