@@ -60,6 +60,16 @@ bool LayerSlots::HoldsOnNode(int node, int expert) const {
   return false;
 }
 
+bool LayerSlots::HasTwins(int expert) const {
+  for (std::int32_t slot = At(first_of_expert_, expert); slot >= 0; slot = At(next_of_expert_, slot)) {
+    const int gpu = topology_.gpu_of_slot(slot);
+    for (std::int32_t other = At(next_of_expert_, slot); other >= 0; other = At(next_of_expert_, other)) {
+      if (topology_.gpu_of_slot(other) == gpu) return true;
+    }
+  }
+  return false;
+}
+
 int LayerSlots::CountNodes(int expert) const {
   int nodes = 0;
   ForEachReplica(expert, [&](std::int32_t slot) {

@@ -39,6 +39,8 @@ class LayerSlots {
   }
   bool Holds(int gpu, int expert) const;
   bool HoldsOnNode(int node, int expert) const;
+  // Two replicas of the expert are on one GPU.
+  bool HasTwins(int expert) const;
   // Distinct nodes that hold the expert.
   int CountNodes(int expert) const;
   // The first empty slot of a usable GPU that may be filled within the slot budget, or -1.

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "server/base/check.h"
 
 namespace eplb {
 
 LoadPotential::LoadPotential(const LayerSlots& slots, int power_exponent)
-    : slots_(slots), power_exponent_(power_exponent) {
+    : slots_(slots), power_exponent_(power_exponent), power_(std::ldexp(1.0, power_exponent)) {
   EPLB_CHECK(power_exponent >= 1 && power_exponent <= 6);
   // An expert fills every slot at most, and is asked about with one replica more.
   share_.push_back(0.0);
@@ -28,8 +29,8 @@ void LoadPotential::Load(std::span<const LayerSample> samples) {
   mean_.resize(samples.size());
   load_.resize(static_cast<std::size_t>(num_experts * num_samples_));
   risk_.assign(load_.size(), 0.0);
-  inverse_.assign(static_cast<std::size_t>(topology.num_gpus() * num_samples_), 0.0);
-  const double half_aversion = (std::ldexp(1.0, power_exponent_) - 1.0) / 2.0;
+  gpus_.assign(static_cast<std::size_t>(topology.num_gpus() * num_samples_), {});
+  const double half_aversion = (power_ - 1.0) / 2.0;
   for (int k = 0; k < num_samples_; ++k) {
     const LayerSample& sample = At(samples, k);
     At(weight_, k) = sample.weight / total_weight;
@@ -45,23 +46,37 @@ void LoadPotential::Load(std::span<const LayerSample> samples) {
       At(risk_, expert * num_samples_ + k) = half_aversion / mean * At(sample.variance, expert);
     }
     for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-      if (!topology.excluded(gpu)) At(inverse_, gpu * num_samples_ + k) = 1.0 / (topology.speed(gpu) * mean);
+      if (!topology.excluded(gpu)) At(gpus_, gpu * num_samples_ + k).inverse = 1.0 / (topology.speed(gpu) * mean);
     }
   }
-  scale_.resize(inverse_.size());
-  term_.resize(inverse_.size());
+  replicas_.assign(static_cast<std::size_t>(num_experts), -1);
+  charge_.resize(load_.size());
+  next_charge_.resize(load_.size());
   Refresh();
+}
+
+void LoadPotential::MeasureCharges() {
+  for (int expert = 0; expert < slots_.num_experts(); ++expert) {
+    const int replicas = slots_.replicas(expert);
+    if (std::exchange(At(replicas_, expert), replicas) == replicas) continue;
+    for (int k = 0; k < num_samples_; ++k) {
+      At(charge_, expert * num_samples_ + k) = replicas > 0 ? Charge(k, expert, replicas) : 0.0;
+      At(next_charge_, expert * num_samples_ + k) = Charge(k, expert, replicas + 1);
+    }
+  }
 }
 
 void LoadPotential::MeasureAmounts() {
   const Topology& topology = slots_.topology();
-  amount_.assign(inverse_.size(), 0.0);
-  for (int slot = 0; slot < topology.num_slots(); ++slot) {
-    const std::int32_t expert = slots_.expert_in(slot);
-    if (expert == kEmptySlot) continue;
-    const int gpu = topology.gpu_of_slot(slot);
+  const std::span<const std::int32_t> slots = slots_.slots();
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    const int end = topology.first_slot(gpu + 1);
     for (int k = 0; k < num_samples_; ++k) {
-      At(amount_, gpu * num_samples_ + k) += Charge(k, expert, slots_.replicas(expert));
+      double sum = 0;
+      for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
+        if (const std::int32_t expert = At(slots, slot); expert != kEmptySlot) sum += charge(expert, k);
+      }
+      At(gpus_, gpu * num_samples_ + k).amount = sum;
     }
   }
 }
@@ -69,25 +84,25 @@ void LoadPotential::MeasureAmounts() {
 void LoadPotential::Refresh() {
   const Topology& topology = slots_.topology();
   const int num_gpus = topology.num_gpus();
+  MeasureCharges();
   MeasureAmounts();
   value_ = 0;
-  const double power = std::ldexp(1.0, power_exponent_);
   for (int k = 0; k < num_samples_; ++k) {
     double sum = 0;
     double speed = 0;
     for (int gpu = 0; gpu < num_gpus; ++gpu) {
-      const int index = gpu * num_samples_ + k;
-      At(scale_, index) = topology.excluded(gpu) ? 0.0 : topology.speed(gpu);
-      At(term_, index) = Term(gpu, k, At(amount_, index));
-      sum += At(term_, index);
-      speed += At(scale_, index);
+      GpuState& state = At(gpus_, gpu * num_samples_ + k);
+      state.scale = topology.excluded(gpu) ? 0.0 : topology.speed(gpu);
+      state.term = Term(state, state.amount);
+      sum += state.term;
+      speed += state.scale;
     }
-    const double potential = At(mean_, k) * std::pow(sum / speed, 1.0 / power);
+    const double potential = At(mean_, k) * std::pow(sum / speed, 1.0 / power_);
     value_ += At(weight_, k) * potential;
-    const double slope = sum > 0 ? At(weight_, k) * potential / (power * sum) : 0.0;
+    const double slope = sum > 0 ? At(weight_, k) * potential / (power_ * sum) : 0.0;
     for (int gpu = 0; gpu < num_gpus; ++gpu) {
-      At(scale_, gpu * num_samples_ + k) *= slope;
-      At(term_, gpu * num_samples_ + k) *= slope;
+      At(gpus_, gpu * num_samples_ + k).scale *= slope;
+      At(gpus_, gpu * num_samples_ + k).term *= slope;
     }
   }
 }

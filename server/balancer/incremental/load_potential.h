@@ -57,33 +57,72 @@ class LoadPotential {
     const int index = expert * num_samples_ + sample;
     return (At(load_, index) + At(risk_, index) * share) * share;
   }
-  // Charges of the replicas on a GPU.
-  double amount(int gpu, int sample) const { return At(amount_, gpu * num_samples_ + sample); }
-  // Scaled term of a GPU with its amount, and with any other.
-  double term(int gpu, int sample) const { return At(term_, gpu * num_samples_ + sample); }
-  double Term(int gpu, int sample, double amount) const {
-    const int index = gpu * num_samples_ + sample;
-    double power = amount * At(inverse_, index);
-    for (int i = 0; i < power_exponent_; ++i) power *= power;
-    return power * At(scale_, index);
+  // Charge of each replica of an expert as the slots were measured last, 0 where there is none, and were there one
+  // more.
+  double charge(int expert, int sample) const { return At(charge_, expert * num_samples_ + sample); }
+  double next_charge(int expert, int sample) const { return At(next_charge_, expert * num_samples_ + sample); }
+  // One GPU in one sample, as measured last.
+  struct GpuState {
+    double amount = 0;   // charges of its replicas
+    double term = 0;     // its scaled term
+    double inverse = 0;  // 1 / (v M); 0 where there is no load
+    double scale = 0;    // v * dP / dTerm
+  };
+  const GpuState& gpu(int gpu, int sample) const { return At(gpus_, gpu * num_samples_ + sample); }
+  double amount(int index, int sample) const { return gpu(index, sample).amount; }
+  double term(int index, int sample) const { return gpu(index, sample).term; }
+  // Scaled term of a GPU, had it another amount.
+  double Term(const GpuState& gpu, double amount) const { return Raise(amount * gpu.inverse) * gpu.scale; }
+  double Term(int index, int sample, double amount) const { return Term(gpu(index, sample), amount); }
+  // Derivative of Term with respect to the amount. Terms are convex: Term(b) >= Term(a) + Slope(a) (b - a).
+  double Slope(int index, int sample, double amount) const {
+    const GpuState& state = gpu(index, sample);
+    const double ratio = amount * state.inverse;
+    double power = ratio;  // ratio^(2^i - 1)
+    for (int i = 1; i < power_exponent_; ++i) power *= power * ratio;
+    return power * state.inverse * state.scale * power_;
   }
 
  private:
+  // ratio^p: as many squarings as power_exponent_.
+  double Raise(double ratio) const {
+    switch (power_exponent_) {
+      case 6:
+        ratio *= ratio;
+        [[fallthrough]];
+      case 5:
+        ratio *= ratio;
+        [[fallthrough]];
+      case 4:
+        ratio *= ratio;
+        [[fallthrough]];
+      case 3:
+        ratio *= ratio;
+        [[fallthrough]];
+      case 2:
+        ratio *= ratio;
+        [[fallthrough]];
+      default:
+        return ratio * ratio;
+    }
+  }
+  void MeasureCharges();
   void MeasureAmounts();
 
   const LayerSlots& slots_;
   const int power_exponent_;
+  const double power_;  // p
   int num_samples_ = 0;
   double value_ = 0;
-  std::vector<double> share_;    // [replicas] 1 / replicas
-  std::vector<double> weight_;   // [samples] share
-  std::vector<double> mean_;     // [samples] M, load per unit of speed; 0: no load
-  std::vector<double> load_;     // [experts, samples]
-  std::vector<double> risk_;     // [experts, samples] (p - 1) / (2 M) * variance
-  std::vector<double> inverse_;  // [gpus, samples] 1 / (v M); 0 where there is no load
-  std::vector<double> scale_;    // [gpus, samples] v * dP / dTerm
-  std::vector<double> amount_;   // [gpus, samples]
-  std::vector<double> term_;     // [gpus, samples]
+  std::vector<double> share_;           // [replicas] 1 / replicas
+  std::vector<double> weight_;          // [samples] share
+  std::vector<double> mean_;            // [samples] M, load per unit of speed; 0: no load
+  std::vector<double> load_;            // [experts, samples]
+  std::vector<double> risk_;            // [experts, samples] (p - 1) / (2 M) * variance
+  std::vector<std::int32_t> replicas_;  // [experts] as measured, -1: not yet
+  std::vector<double> charge_;          // [experts, samples]
+  std::vector<double> next_charge_;     // [experts, samples]
+  std::vector<GpuState> gpus_;          // [gpus, samples]
 };
 
 }  // namespace eplb

@@ -33,61 +33,84 @@ MoveSearch::MoveSearch(const LayerSlots& slots, const LoadPotential& potential)
 
 void MoveSearch::Prepare() {
   const Topology& topology = slots_.topology();
-  const int samples = potential_.num_samples();
-  const int num_experts = slots_.num_experts();
-  charge_.resize(static_cast<std::size_t>(num_experts * samples));
-  next_charge_.resize(charge_.size());
-  value_of_add_.resize(static_cast<std::size_t>(num_experts));
-  for (int expert = 0; expert < num_experts; ++expert) {
-    const int replicas = slots_.replicas(expert);
-    for (int k = 0; k < samples; ++k) {
-      At(charge_, expert * samples + k) = replicas > 0 ? potential_.Charge(k, expert, replicas) : 0.0;
-      At(next_charge_, expert * samples + k) = potential_.Charge(k, expert, replicas + 1);
-    }
-    At(value_of_add_, expert) = ValueOfAdding(expert);
+  value_of_add_.assign(static_cast<std::size_t>(slots_.num_experts()), 0.0);
+  value_of_slot_.resize(static_cast<std::size_t>(topology.num_slots()));
+  loss_of_slot_.resize(value_of_slot_.size());
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    if (!topology.excluded(gpu)) ValueReplicas(gpu);
   }
+  MarkTwins();
   sources_.clear();
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     if (topology.excluded(gpu)) continue;
     for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
-      if (slots_.expert_in(slot) == kEmptySlot || slots_.replicas(slots_.expert_in(slot)) < 2) continue;
+      const std::int32_t expert = slots_.expert_in(slot);
+      if (expert == kEmptySlot || slots_.replicas(expert) < 2) continue;
       if (slots_.MayDrop(slot)) sources_.push_back(Drop(slot));
     }
-    if (const int slot = slots_.FillableSlot(gpu); slot >= 0) sources_.push_back({slot, 0.0, 0.0});
+    if (const int slot = slots_.FillableSlot(gpu); slot >= 0) sources_.push_back(Fill(slot));
   }
 }
 
-double MoveSearch::ValueOfAdding(int expert) const {
+void MoveSearch::ValueReplicas(int gpu) {
   const Topology& topology = slots_.topology();
   const int samples = potential_.num_samples();
-  double value = 0;
-  slots_.ForEachReplica(expert, [&](std::int32_t slot) {
-    const int gpu = topology.gpu_of_slot(slot);
-    for (int k = 0; k < samples; ++k) {
-      const double relief = At(charge_, expert * samples + k) - At(next_charge_, expert * samples + k);
-      value += potential_.term(gpu, k) - potential_.Term(gpu, k, potential_.amount(gpu, k) - relief);
+  const int first = topology.first_slot(gpu);
+  const int end = topology.first_slot(gpu + 1);
+  for (int k = 0; k < samples; ++k) {
+    const LoadPotential::GpuState state = potential_.gpu(gpu, k);
+    for (int slot = first; slot < end; ++slot) {
+      const std::int32_t expert = slots_.expert_in(slot);
+      if (expert == kEmptySlot) continue;
+      const double relief = potential_.charge(expert, k) - potential_.next_charge(expert, k);
+      const double value = state.term - potential_.Term(state, state.amount - relief);
+      At(value_of_slot_, slot) = k == 0 ? value : At(value_of_slot_, slot) + value;
+      if (slots_.replicas(expert) < 2) continue;
+      const double loss = potential_.Term(state, state.amount + ExtraCharge(expert, k)) - state.term;
+      At(loss_of_slot_, slot) = k == 0 ? loss : At(loss_of_slot_, slot) + loss;
     }
-  });
-  return value;
+  }
+  for (int slot = first; slot < end; ++slot) {
+    const std::int32_t expert = slots_.expert_in(slot);
+    if (expert != kEmptySlot) At(value_of_add_, expert) += At(value_of_slot_, slot);
+  }
+}
+
+void MoveSearch::MarkTwins() {
+  has_twins_.assign(value_of_add_.size(), 0);
+  for (int expert = 0; expert < slots_.num_experts(); ++expert) {
+    if (slots_.replicas(expert) >= 2 && slots_.HasTwins(expert)) At(has_twins_, expert) = 1;
+  }
+}
+
+double MoveSearch::ExtraCharge(int expert, int sample) const {
+  return potential_.Charge(sample, expert, slots_.replicas(expert) - 1) - potential_.charge(expert, sample);
 }
 
 MoveSearch::Source MoveSearch::Drop(int slot) const {
-  const Topology& topology = slots_.topology();
-  const int samples = potential_.num_samples();
   const std::int32_t expert = slots_.expert_in(slot);
-  const int own_gpu = topology.gpu_of_slot(slot);
-  Source source{.slot = slot, .relief = 0, .value = 0};
-  for (int k = 0; k < samples; ++k) {
-    const double charge = At(charge_, expert * samples + k);
-    source.relief += potential_.term(own_gpu, k) - potential_.Term(own_gpu, k, potential_.amount(own_gpu, k) - charge);
-    const double extra = potential_.Charge(k, expert, slots_.replicas(expert) - 1) - charge;
-    slots_.ForEachReplica(expert, [&](std::int32_t other) {
-      const int gpu = topology.gpu_of_slot(other);
-      if (other == slot) return;
-      source.value += potential_.term(gpu, k) - potential_.Term(gpu, k, potential_.amount(gpu, k) + extra);
-    });
+  const int gpu = slots_.topology().gpu_of_slot(slot);
+  Source source{.slot = slot, .relief = 0, .value = 0, .emptied_term = 0, .slope = 0};
+  for (int k = 0; k < potential_.num_samples(); ++k) {
+    const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
+    const double emptied = state.amount - potential_.charge(expert, k);
+    const double emptied_term = potential_.Term(state, emptied);
+    source.relief += state.term - emptied_term;
+    source.emptied_term += emptied_term;
+    if (k == 0) source.slope = potential_.Slope(gpu, k, emptied);
   }
-  source.value += source.relief;
+  source.value = source.relief;
+  slots_.ForEachReplica(expert, [&](std::int32_t other) {
+    if (other != slot) source.value -= At(loss_of_slot_, other);
+  });
+  return source;
+}
+
+MoveSearch::Source MoveSearch::Fill(int slot) const {
+  const int gpu = slots_.topology().gpu_of_slot(slot);
+  Source source{.slot = slot, .relief = 0, .value = 0, .emptied_term = 0, .slope = 0};
+  source.slope = potential_.Slope(gpu, 0, potential_.amount(gpu, 0));
+  for (int k = 0; k < potential_.num_samples(); ++k) source.emptied_term += potential_.term(gpu, k);
   return source;
 }
 
@@ -105,22 +128,22 @@ Move MoveSearch::FindBest(int max_fetches, double min_gain_per_fetch) {
 void MoveSearch::SearchReplacements() {
   if (sources_.empty()) return;
   const auto top = std::ranges::max_element(value_of_add_);
-  const double most_added = *top;
-  for (const Source& source : sources_) TryReplacement(source, static_cast<int>(top - value_of_add_.begin()));
+  const Addition most = AdditionOf(static_cast<int>(top - value_of_add_.begin()));
+  for (const Source& source : sources_) TryReplacement(source, most);
   double most_dropped = sources_.front().value;
   for (const Source& source : sources_) most_dropped = std::max(most_dropped, source.value);
-  adds_.clear();
+  additions_.clear();
   for (int expert = 0; expert < slots_.num_experts(); ++expert) {
-    if (At(value_of_add_, expert) + most_dropped > best_rate_) adds_.push_back(expert);
+    if (At(value_of_add_, expert) + most_dropped > best_rate_) additions_.push_back(AdditionOf(expert));
   }
   for (const Source& source : sources_) {
-    if (source.value + most_added <= best_rate_) continue;
-    for (const std::int32_t expert : adds_) {
-      if (source.value + At(value_of_add_, expert) > best_rate_) TryReplacement(source, expert);
+    if (source.value + most.value <= best_rate_) continue;
+    for (const Addition& addition : additions_) {
+      if (source.value + addition.value - source.slope * addition.charge > best_rate_) TryReplacement(source, addition);
     }
   }
   for (const Source& source : sources_) {
-    if (source.relief + most_added > best_rate_) TryOverlapping(source);
+    if (source.relief + most.value > best_rate_) TryOverlapping(source);
   }
 }
 
@@ -129,37 +152,67 @@ void MoveSearch::TryOverlapping(const Source& source) {
   const std::int32_t dropped = slots_.expert_in(source.slot);
   if (dropped == kEmptySlot) return;
   const int own_gpu = topology.gpu_of_slot(source.slot);
+  const bool one_sample = potential_.num_samples() == 1;
   slots_.ForEachReplica(dropped, [&](std::int32_t other) {
     const int gpu = topology.gpu_of_slot(other);
     if (gpu == own_gpu || !At(is_hot_, gpu)) return;
+    const double slope = potential_.Slope(gpu, 0, potential_.amount(gpu, 0) + ExtraCharge(dropped, 0));
     for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
       const std::int32_t expert = slots_.expert_in(slot);
       if (expert == kEmptySlot || expert == dropped) continue;
-      const double bound = source.relief + At(value_of_add_, expert);
-      if (bound > best_rate_ && bound + GainOnOwnGpu(source.slot, expert) > best_rate_) {
-        ConsiderReplacement(source.slot, expert);
+      const Addition addition = AdditionOf(expert);
+      const double rest = addition.value - source.slope * addition.charge;
+      if (source.relief + rest <= best_rate_) continue;
+      const bool twins = At(has_twins_, dropped) || At(has_twins_, expert);
+      if (one_sample && !twins && (slots_.replicas(dropped) == 2 || slots_.replicas(expert) == 1)) {
+        // This GPU is all that both have in common; the tangent at its load without the dropped one bounds the relief.
+        const double relief = potential_.charge(expert, 0) - addition.charge;
+        if (source.value + rest - At(value_of_slot_, slot) + slope * relief <= best_rate_) continue;
       }
+      const double bound = addition.value + (twins ? source.relief : source.value + Overlap(source.slot, expert));
+      if (bound + GainOnOwnGpu(source, expert) <= best_rate_) continue;
+      ConsiderReplacement(source.slot, expert);
     }
   });
 }
 
-double MoveSearch::GainOnOwnGpu(int slot, int expert) const {
-  const int samples = potential_.num_samples();
-  const int gpu = slots_.topology().gpu_of_slot(slot);
+double MoveSearch::Overlap(int slot, int expert) const {
+  const Topology& topology = slots_.topology();
   const std::int32_t dropped = slots_.expert_in(slot);
-  double gain = 0;
-  for (int k = 0; k < samples; ++k) {
-    double amount = potential_.amount(gpu, k);
-    if (dropped != kEmptySlot) amount -= At(charge_, dropped * samples + k);
-    gain += potential_.Term(gpu, k, amount) - potential_.Term(gpu, k, amount + At(next_charge_, expert * samples + k));
+  double overlap = 0;
+  slots_.ForEachReplica(dropped, [&](std::int32_t other) {
+    if (other == slot) return;
+    const int gpu = topology.gpu_of_slot(other);
+    slots_.ForEachReplica(expert, [&](std::int32_t eased) {
+      if (topology.gpu_of_slot(eased) != gpu) return;
+      overlap += At(loss_of_slot_, other) - At(value_of_slot_, eased);
+      for (int k = 0; k < potential_.num_samples(); ++k) {
+        const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
+        const double relief = potential_.charge(expert, k) - potential_.next_charge(expert, k);
+        overlap += state.term - potential_.Term(state, state.amount + ExtraCharge(dropped, k) - relief);
+      }
+    });
+  });
+  return overlap;
+}
+
+double MoveSearch::GainOnOwnGpu(const Source& source, int expert) const {
+  const int gpu = slots_.topology().gpu_of_slot(source.slot);
+  const std::int32_t dropped = slots_.expert_in(source.slot);
+  double gain = source.emptied_term;
+  for (int k = 0; k < potential_.num_samples(); ++k) {
+    const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
+    double amount = state.amount;
+    if (dropped != kEmptySlot) amount -= potential_.charge(dropped, k);
+    gain -= potential_.Term(state, amount + potential_.next_charge(expert, k));
   }
   return gain;
 }
 
-void MoveSearch::TryReplacement(const Source& source, int expert) {
-  if (slots_.expert_in(source.slot) == expert) return;
-  const double gain = source.value + At(value_of_add_, expert) + GainOnOwnGpu(source.slot, expert);
-  if (gain > best_rate_) ConsiderReplacement(source.slot, expert);
+void MoveSearch::TryReplacement(const Source& source, const Addition& addition) {
+  if (slots_.expert_in(source.slot) == addition.expert) return;
+  const double gain = source.value + addition.value + GainOnOwnGpu(source, addition.expert);
+  if (gain > best_rate_) ConsiderReplacement(source.slot, addition.expert);
 }
 
 void MoveSearch::ConsiderReplacement(int slot, int expert) {
@@ -216,20 +269,16 @@ double MoveSearch::GainOfReplacing(int slot, std::int32_t expert) {
 
 void MoveSearch::RankGpus() {
   const Topology& topology = slots_.topology();
-  const auto term = [&](std::int32_t gpu) {
-    double sum = 0;
-    for (int k = 0; k < potential_.num_samples(); ++k) sum += potential_.term(gpu, k) / topology.speed(gpu);
-    return sum;
-  };
   hot_gpus_.clear();
+  heat_.assign(static_cast<std::size_t>(topology.num_gpus()), 0.0);
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-    if (!topology.excluded(gpu)) hot_gpus_.push_back(gpu);
+    if (topology.excluded(gpu)) continue;
+    hot_gpus_.push_back(gpu);
+    for (int k = 0; k < potential_.num_samples(); ++k) At(heat_, gpu) += potential_.term(gpu, k) / topology.speed(gpu);
   }
   const auto hot = std::min<std::ptrdiff_t>(kMaxHotGpus, std::ssize(hot_gpus_));
   std::ranges::partial_sort(hot_gpus_, hot_gpus_.begin() + hot, [&](std::int32_t a, std::int32_t b) {
-    const double term_a = term(a);
-    const double term_b = term(b);
-    return term_a != term_b ? term_a > term_b : a < b;
+    return At(heat_, a) != At(heat_, b) ? At(heat_, a) > At(heat_, b) : a < b;
   });
   hot_gpus_.resize(static_cast<std::size_t>(hot));
   is_hot_.assign(static_cast<std::size_t>(topology.num_gpus()), 0);
@@ -248,12 +297,15 @@ void MoveSearch::SearchExchanges(bool with_exchanges) {
 
 double MoveSearch::IdealExchange(int from, int to) const {
   const Topology& topology = slots_.topology();
-  const double share = topology.speed(from) / (topology.speed(from) + topology.speed(to));
+  const bool alike = topology.speed(from) == topology.speed(to);
+  const double share = alike ? 0.5 : topology.speed(from) / (topology.speed(from) + topology.speed(to));
   double gain = 0;
   for (int k = 0; k < potential_.num_samples(); ++k) {
-    const double both = potential_.amount(from, k) + potential_.amount(to, k);
-    gain += potential_.term(from, k) + potential_.term(to, k) - potential_.Term(from, k, both * share) -
-            potential_.Term(to, k, both * (1.0 - share));
+    const LoadPotential::GpuState& giver = potential_.gpu(from, k);
+    const LoadPotential::GpuState& taker = potential_.gpu(to, k);
+    const double both = giver.amount + taker.amount;
+    const double ideal = potential_.Term(giver, both * share);
+    gain += giver.term + taker.term - ideal - (alike ? ideal : potential_.Term(taker, both * (1.0 - share)));
   }
   return gain;
 }
@@ -269,8 +321,8 @@ double MoveSearch::GainOfExchange(int from, int to, std::int32_t leaving, std::i
   const int samples = potential_.num_samples();
   double gain = 0;
   for (int k = 0; k < samples; ++k) {
-    double shift = leaving == kEmptySlot ? 0.0 : At(charge_, leaving * samples + k);
-    if (coming != kEmptySlot) shift -= At(charge_, coming * samples + k);
+    double shift = leaving == kEmptySlot ? 0.0 : potential_.charge(leaving, k);
+    if (coming != kEmptySlot) shift -= potential_.charge(coming, k);
     gain += potential_.term(from, k) - potential_.Term(from, k, potential_.amount(from, k) - shift) +
             potential_.term(to, k) - potential_.Term(to, k, potential_.amount(to, k) + shift);
   }
@@ -305,7 +357,7 @@ void MoveSearch::SearchGpuPair(int from, int to, bool with_exchanges) {
       const std::int32_t leaving = slots_.expert_in(slot);
       if (leaving == coming || leaving == kEmptySlot) continue;
       const bool ranged = one_sample && fetches == 2;
-      const double shift = ranged ? At(charge_, leaving) - At(charge_, coming) : 0.0;
+      const double shift = ranged ? potential_.charge(leaving, 0) - potential_.charge(coming, 0) : 0.0;
       if (ranged && !range.Contains(shift)) continue;
       const double gain = GainOfExchange(from, to, leaving, coming);
       const bool gains = gain > best_rate_ * fetches;
