@@ -1,13 +1,14 @@
 // Random interleavings of everything that can happen to a fleet and its hub, over many seeds: workers report, apply,
-// reject, lose what they wanted to tell, break off, restart, fall silent; the hub is killed and started anew. No worker
-// is ever led backwards or to something inconsistent (ModelWorker checks each update), the ranks of an all-ranks
-// deployment never switch before all have prepared, and once the trouble ends, everything is in order again within two
-// report intervals of the workers' reconnection.
+// reject, lose what they wanted to tell, break off, restart, fall silent; the hub is drained, killed and started anew.
+// No worker is ever led backwards or to something inconsistent (ModelWorker checks each update), the ranks of an
+// all-ranks deployment never switch before all have prepared, and once the trouble ends, everything is in order again
+// within two report intervals of the workers' reconnection.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
 #include <random>
+#include <utility>
 
 #include "tests/support/hub_world.h"
 
@@ -29,9 +30,10 @@ class Chaos {
 
   void Step() {
     ModelWorker& worker = *world_.workers[Roll(world_.workers.size())];
-    switch (Roll(16)) {
+    switch (Roll(17)) {
       case 0:
         world_.KillHub();
+        draining_ = false;
         break;
       case 1:
         worker.Disconnect();
@@ -61,6 +63,9 @@ class Chaos {
         world_.clock.Advance(absl::Seconds(static_cast<int>(Roll(20))));
         world_.hub->RunDue();
         break;
+      case 11:
+        if (Roll(4) == 0) Drain();
+        break;
       default:
         worker.ReadEvent();
         if (Roll(3) > 0) DoSomeWork(worker);
@@ -89,6 +94,7 @@ class Chaos {
   // The trouble ends: everyone who is away comes back, and two report intervals go by.
   void Recover() {
     late_.clear();
+    if (std::exchange(draining_, false)) world_.KillHub();
     for (const auto& worker : world_.workers) {
       // What broke off in the middle is over; a client always connects again.
       worker->Disconnect();
@@ -143,6 +149,12 @@ class Chaos {
     }
   }
 
+  // The hub is told to stop: it goes on for a while, and another takes its place.
+  void Drain() {
+    draining_ = true;
+    world_.hub->Drain(absl::Seconds(1));
+  }
+
   // Something that was put off is told now, out of order.
   void TellLate() {
     if (late_.empty()) return;
@@ -163,6 +175,7 @@ class Chaos {
   std::mt19937_64 random_;
   HubWorld world_;
   std::vector<PlacementStatus> late_;
+  bool draining_ = false;  // until another hub takes over
   std::map<PlacementVersion, Placement> contents_;
 };
 
