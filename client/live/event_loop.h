@@ -1,23 +1,36 @@
 #ifndef EPLB_CLIENT_LIVE_EVENT_LOOP_H_
 #define EPLB_CLIENT_LIVE_EVENT_LOOP_H_
 
-#include <cstdint>
 #include <functional>
-#include <map>
+#include <memory>
 #include <thread>
 #include <utility>
 
 #include "absl/time/time.h"
-#include "server/base/clock.h"
-#include "server/base/mutex.h"
-#include "server/base/thread_annotations.h"
 
 namespace eplb {
 
 // One thread that runs what is posted to it, in order, now or at a time. All state of the workers and watchers of a
 // process lives on it, so none of them needs a lock, and ten thousand of them need one thread. Thread-safe.
 class EventLoop {
+ private:
+  class Tasks;
+
  public:
+  // Posts to the loop for whom it cannot be told when they are done, as gRPC's callbacks: may outlive the loop.
+  // Thread-safe.
+  class Poster {
+   public:
+    // False where the loop is gone: the task never runs.
+    bool Post(std::function<void()> task) const;
+
+   private:
+    friend class EventLoop;
+    explicit Poster(std::shared_ptr<Tasks> tasks) : tasks_(std::move(tasks)) {}
+
+    std::shared_ptr<Tasks> tasks_;
+  };
+
   EventLoop();
   // Ends the loop after the task at hand; what is still posted never runs.
   ~EventLoop();
@@ -25,23 +38,15 @@ class EventLoop {
   EventLoop& operator=(const EventLoop&) = delete;
 
   // Runs the task on the loop's thread. Tasks of one time run in the order in which they were posted.
-  void Post(std::function<void()> task) EPLB_EXCLUDES(mutex_) { PostAfter(absl::ZeroDuration(), std::move(task)); }
-  void PostAfter(absl::Duration delay, std::function<void()> task) EPLB_EXCLUDES(mutex_);
+  void Post(std::function<void()> task) { PostAfter(absl::ZeroDuration(), std::move(task)); }
+  void PostAfter(absl::Duration delay, std::function<void()> task);
+  Poster poster() const { return Poster(tasks_); }
 
   // Runs the task on the loop's thread and returns once it has; at once where the loop's own thread asks.
-  void RunAndWait(const std::function<void()>& task) EPLB_EXCLUDES(mutex_);
+  void RunAndWait(const std::function<void()>& task);
 
  private:
-  using Key = std::pair<absl::Duration, std::uint64_t>;  // due, then order of posting
-
-  void RunTasks() EPLB_EXCLUDES(mutex_);
-
-  const Clock& clock_ = RealClock();
-  Mutex mutex_;
-  ConditionVariable changed_;
-  std::map<Key, std::function<void()>> tasks_ EPLB_GUARDED_BY(mutex_);
-  std::uint64_t posted_ EPLB_GUARDED_BY(mutex_) = 0;
-  bool stopping_ EPLB_GUARDED_BY(mutex_) = false;
+  const std::shared_ptr<Tasks> tasks_;  // shared with the posters
   std::thread thread_;
 };
 

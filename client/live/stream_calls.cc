@@ -42,9 +42,10 @@ class TelemetryCall::Reactor final
 
   void OnReadDone(bool ok) override {
     if (!ok) {
-      call_->loop_.Post([call = call_] {
+      const bool posted = call_->loop_.Post([call = call_] {
         if (call->reactor_ != nullptr) std::exchange(call->reactor_, nullptr)->LetGo();
       });
+      if (!posted) LetGo();
       return;
     }
     call_->loop_.Post([call = call_, response = std::move(response_)] {
@@ -109,15 +110,19 @@ class WatchCall::Reactor final : public grpc::ClientReadReactor<v1::WatchPlaceme
  private:
   void OnReadDone(bool ok) override {
     // The next event is read once this one was handled, so a slow worker holds the stream back, not its own memory.
-    call_->loop_.Post([call = call_, ok, response = ok ? std::move(response_) : v1::WatchPlacementsResponse()] {
-      if (call->reactor_ == nullptr) return;
-      if (!ok) {
-        std::exchange(call->reactor_, nullptr)->LetGo();
-        return;
-      }
-      if (!call->cancelled_) call->callbacks_.on_event(response);
-      call->reactor_->ReadNext();
-    });
+    const bool posted =
+        call_->loop_.Post([call = call_, ok, response = ok ? std::move(response_) : v1::WatchPlacementsResponse()] {
+          if (call->reactor_ == nullptr) return;
+          if (!ok) {
+            std::exchange(call->reactor_, nullptr)->LetGo();
+            return;
+          }
+          if (!call->cancelled_) call->callbacks_.on_event(response);
+          call->reactor_->ReadNext();
+        });
+    if (posted) return;
+    Cancel();
+    LetGo();
   }
 
   void OnDone(const grpc::Status& status) override {
@@ -156,7 +161,7 @@ void StartStatusReport(v1::EplbService::Stub& stub, EventLoop& loop, v1::ReportP
   call->on_end = std::move(on_end);
   call->context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
   stub.async()->ReportPlacementStatus(&call->context, &call->request, &call->response,
-                                      [call, &loop](const grpc::Status& status) {
+                                      [call, loop = loop.poster()](const grpc::Status& status) {
                                         loop.Post([call, status] { call->on_end(StatusFromGrpc(status)); });
                                       });
 }

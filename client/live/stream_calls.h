@@ -24,7 +24,7 @@ class TelemetryCall : public std::enable_shared_from_this<TelemetryCall> {
     std::function<void(const absl::Status&)> on_end;
   };
 
-  // Stub and loop must outlive the stream's end.
+  // After the end of the loop no callback comes.
   static std::shared_ptr<TelemetryCall> Start(v1::EplbService::Stub& stub, EventLoop& loop, Callbacks callbacks);
 
   // False, without taking the request, while another one is being written.
@@ -38,9 +38,9 @@ class TelemetryCall : public std::enable_shared_from_this<TelemetryCall> {
  private:
   class Reactor;
 
-  TelemetryCall(EventLoop& loop, Callbacks callbacks) : loop_(loop), callbacks_(std::move(callbacks)) {}
+  TelemetryCall(const EventLoop& loop, Callbacks callbacks) : loop_(loop.poster()), callbacks_(std::move(callbacks)) {}
 
-  EventLoop& loop_;
+  const EventLoop::Poster loop_;
   Callbacks callbacks_;
   Reactor* reactor_ = nullptr;  // deletes itself; null once ended
   bool writing_ = false;
@@ -64,9 +64,9 @@ class WatchCall : public std::enable_shared_from_this<WatchCall> {
  private:
   class Reactor;
 
-  WatchCall(EventLoop& loop, Callbacks callbacks) : loop_(loop), callbacks_(std::move(callbacks)) {}
+  WatchCall(const EventLoop& loop, Callbacks callbacks) : loop_(loop.poster()), callbacks_(std::move(callbacks)) {}
 
-  EventLoop& loop_;
+  const EventLoop::Poster loop_;
   Callbacks callbacks_;
   Reactor* reactor_ = nullptr;
   bool cancelled_ = false;

@@ -104,7 +104,7 @@ void FleetWorker::Core::OnUpdate(const v1::PlacementVersion& version, const v1::
   change->transfers.assign(update.transfers().begin(), update.transfers().end());
   pending_ = Pending{.change = change, .on_commit = update.activation() == v1::ACTIVATION_ON_COMMIT};
   Tell(version, v1::PLACEMENT_STATE_ACCEPTED);
-  engine_.Prepare(change, [weak = weak_from_this(), &loop = loop_, version](const absl::Status& status) {
+  engine_.Prepare(change, [weak = weak_from_this(), loop = loop_.poster(), version](const absl::Status& status) {
     loop.Post([weak, version, status] {
       const std::shared_ptr<Core> self = weak.lock();
       if (self != nullptr && !self->stopped_) self->OnPrepared(version, status);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/channel.h"
 #include "client/simulator/simulated_fleet.h"
+#include "server/base/clock.h"
 
 namespace eplb {
 namespace {

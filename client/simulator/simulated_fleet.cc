@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/base/clock.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
 #include "server/model/contiguous_placement.h"

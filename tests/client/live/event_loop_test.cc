@@ -70,5 +70,16 @@ TEST(EventLoopTest, ItsEndDropsWhatIsNotDueAndWhatThatHolds) {
   EXPECT_TRUE(watched.expired());
 }
 
+TEST(EventLoopTest, APosterMayOutliveItsLoop) {
+  auto loop = std::make_unique<EventLoop>();
+  const EventLoop::Poster poster = loop->poster();
+  bool ran = false;
+  EXPECT_TRUE(poster.Post([&ran] { ran = true; }));
+  loop->RunAndWait([] {});
+  EXPECT_TRUE(ran);
+  loop = nullptr;
+  EXPECT_FALSE(poster.Post([] { FAIL(); }));
+}
+
 }  // namespace
 }  // namespace eplb
