@@ -83,7 +83,7 @@ EventLoop::~EventLoop() {
 void EventLoop::PostAfter(absl::Duration delay, std::function<void()> task) { tasks_->Add(delay, task); }
 
 void EventLoop::RunAndWait(const std::function<void()>& task) {
-  if (std::this_thread::get_id() == thread_.get_id()) {
+  if (IsThisThread()) {
     task();
     return;
   }

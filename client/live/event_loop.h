@@ -42,6 +42,8 @@ class EventLoop {
   void PostAfter(absl::Duration delay, std::function<void()> task);
   Poster poster() const { return Poster(tasks_); }
 
+  bool IsThisThread() const { return std::this_thread::get_id() == thread_.get_id(); }
+
   // Runs the task on the loop's thread and returns once it has; at once where the loop's own thread asks.
   void RunAndWait(const std::function<void()>& task);
 

@@ -5,6 +5,11 @@
 #include "client/live/fleet_worker_core.h"
 
 namespace eplb {
+namespace {
+
+constexpr absl::Duration kGoodbyePatience = absl::Seconds(5);  // with a server that does not answer it
+
+}  // namespace
 
 FleetWorker::FleetWorker(FleetWorkerOptions options, v1::EplbService::Stub& stub, EventLoop& loop, Engine& engine)
     : loop_(loop), core_(std::make_shared<Core>(std::move(options), stub, loop, engine)) {}
@@ -17,6 +22,9 @@ void FleetWorker::Start() {
 
 void FleetWorker::Stop(bool departing) {
   loop_.RunAndWait([&] { core_->Stop(departing); });
+  if (loop_.IsThisThread() || core_->calls().WaitForNone(kGoodbyePatience)) return;
+  loop_.RunAndWait([&] { core_->BreakOff(); });
+  core_->calls().WaitForNone(absl::InfiniteDuration());
 }
 
 void FleetWorker::Adopt(const v1::PlacementVersion& version, std::vector<v1::LayerPlacement> layers) {

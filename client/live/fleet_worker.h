@@ -82,7 +82,8 @@ class FleetWorker {
 
   void Start();
   // Ends all streams. departing: says goodbye, so that the service forgets the worker at once; otherwise it is waited
-  // for, as after a crash. Returns once nothing of the worker runs any more.
+  // for, as after a crash. Returns once nothing of the worker runs any more and its calls have ended, so that
+  // the channel may go; called on the loop's thread, it does not wait for the calls.
   void Stop(bool departing);
 
   // For a worker that does not watch: the group has switched to this placement (all layers).

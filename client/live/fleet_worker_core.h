@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "client/live/call_count.h"
 #include "client/live/fleet_worker.h"
 #include "client/live/held_placement.h"
 #include "client/live/reconnect_delay.h"
@@ -20,6 +21,10 @@ class FleetWorker::Core : public std::enable_shared_from_this<Core> {
 
   void Start();
   void Stop(bool departing);
+  // Breaks off what Stop left to end by itself.
+  void BreakOff();
+  // Of streams and status reports; any thread.
+  CallCount& calls() { return *calls_; }
   void Adopt(const v1::PlacementVersion& version, std::vector<v1::LayerPlacement> layers);
   FleetWorkerStats Stats() const;
   const std::vector<v1::LayerPlacement>& layers() const { return held_.layers(); }
@@ -60,6 +65,7 @@ class FleetWorker::Core : public std::enable_shared_from_this<Core> {
   v1::EplbService::Stub& stub_;
   EventLoop& loop_;
   Engine& engine_;
+  const std::shared_ptr<CallCount> calls_ = std::make_shared<CallCount>();  // shared with the calls
   bool stopped_ = false;
 
   HeldPlacement held_;

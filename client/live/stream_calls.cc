@@ -56,8 +56,12 @@ class TelemetryCall::Reactor final
   }
 
   void OnDone(const grpc::Status& status) override {
-    call_->loop_.Post([call = call_, status] { call->callbacks_.on_end(StatusFromGrpc(status)); });
-    delete this;
+    // On the loop, not here: with the last of its calls a channel goes, and it must not go on gRPC's own thread.
+    const bool posted = call_->loop_.Post([this, call = call_, status] {
+      delete this;
+      call->callbacks_.on_end(StatusFromGrpc(status));
+    });
+    if (!posted) delete this;
   }
 
   const std::shared_ptr<TelemetryCall> call_;
@@ -126,8 +130,12 @@ class WatchCall::Reactor final : public grpc::ClientReadReactor<v1::WatchPlaceme
   }
 
   void OnDone(const grpc::Status& status) override {
-    call_->loop_.Post([call = call_, status] { call->callbacks_.on_end(StatusFromGrpc(status)); });
-    delete this;
+    // On the loop, not here: with the last of its calls a channel goes, and it must not go on gRPC's own thread.
+    const bool posted = call_->loop_.Post([this, call = call_, status] {
+      delete this;
+      call->callbacks_.on_end(StatusFromGrpc(status));
+    });
+    if (!posted) delete this;
   }
 
   const std::shared_ptr<WatchCall> call_;
@@ -161,8 +169,12 @@ void StartStatusReport(v1::EplbService::Stub& stub, EventLoop& loop, v1::ReportP
   call->on_end = std::move(on_end);
   call->context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
   stub.async()->ReportPlacementStatus(&call->context, &call->request, &call->response,
-                                      [call, loop = loop.poster()](const grpc::Status& status) {
-                                        loop.Post([call, status] { call->on_end(StatusFromGrpc(status)); });
+                                      [call, loop = loop.poster()](const grpc::Status& status) mutable {
+                                        loop.Post([call = std::move(call), status]() mutable {
+                                          const auto tell = std::move(call->on_end);
+                                          call.reset();  // and the context with it
+                                          tell(StatusFromGrpc(status));
+                                        });
                                       });
 }
 

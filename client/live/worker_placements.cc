@@ -36,6 +36,7 @@ void FleetWorker::Core::ConnectWatch() {
   request.set_worker_id(options_.worker_id);
   request.set_incarnation(options_.incarnation);
   if (!IsUnset(held_.version())) *request.mutable_resume_after() = held_.version();
+  calls_->Add();
   watch_ = WatchCall::Start(stub_, loop_, std::move(request),
                             {.on_event =
                                  [weak = weak_from_this()](const v1::WatchPlacementsResponse& event) {
@@ -43,7 +44,8 @@ void FleetWorker::Core::ConnectWatch() {
                                    if (self != nullptr && !self->stopped_) self->OnWatchEvent(event);
                                  },
                              .on_end =
-                                 [weak = weak_from_this()](const absl::Status& status) {
+                                 [weak = weak_from_this(), calls = calls_](const absl::Status& status) {
+                                   calls->Done();
                                    const std::shared_ptr<Core> self = weak.lock();
                                    if (self != nullptr && !self->stopped_) self->OnWatchEnd(status);
                                  }});
@@ -177,8 +179,10 @@ void FleetWorker::Core::Tell(const v1::PlacementVersion& version, v1::PlacementS
 void FleetWorker::Core::SendStatus() {
   if (!status_ || status_in_flight_) return;
   status_in_flight_ = true;
+  calls_->Add();
   StartStatusReport(stub_, loop_, *status_, options_.status_deadline,
-                    [weak = weak_from_this(), number = status_number_](const absl::Status& status) {
+                    [weak = weak_from_this(), calls = calls_, number = status_number_](const absl::Status& status) {
+                      calls->Done();
                       const std::shared_ptr<Core> self = weak.lock();
                       if (self == nullptr || self->stopped_) return;
                       self->status_in_flight_ = false;

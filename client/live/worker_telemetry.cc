@@ -33,6 +33,11 @@ void FleetWorker::Core::Stop(bool departing) {
   if (pending_) DropPending();
 }
 
+void FleetWorker::Core::BreakOff() {
+  if (telemetry_ != nullptr) telemetry_->Cancel();
+  if (watch_ != nullptr) watch_->Cancel();
+}
+
 void FleetWorker::Core::RunAfter(absl::Duration delay, void (Core::*what)()) {
   loop_.PostAfter(delay, [weak = weak_from_this(), what] {
     const std::shared_ptr<Core> self = weak.lock();
@@ -50,6 +55,7 @@ void FleetWorker::Core::ConnectTelemetry() {
     std::shared_ptr<Core> self = weak.lock();
     return self != nullptr && !self->stopped_ && self->stats_.connects == number ? self : nullptr;
   };
+  calls_->Add();
   telemetry_ = TelemetryCall::Start(stub_, loop_,
                                     {.on_response =
                                          [current](const v1::StreamTelemetryResponse& response) {
@@ -61,7 +67,8 @@ void FleetWorker::Core::ConnectTelemetry() {
                                            if (self != nullptr && self->hello_owed_) self->SendHello(true);
                                          },
                                      .on_end =
-                                         [current](const absl::Status& status) {
+                                         [current, calls = calls_](const absl::Status& status) {
+                                           calls->Done();
                                            if (const auto self = current()) self->OnTelemetryEnd(status);
                                          }});
   SendHello(IsUnset(held_.version()));
