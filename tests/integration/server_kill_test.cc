@@ -17,6 +17,7 @@
 #include "client/client.h"
 #include "client/live/event_loop.h"
 #include "tests/support/checked_engine.h"
+#include "tests/support/reconnect_storm.h"
 #include "tests/support/server_process.h"
 
 namespace eplb::testing {
@@ -30,6 +31,7 @@ constexpr int kWorkers = 4;
 constexpr int kLayers = 3;
 constexpr int kExperts = 16;
 constexpr int kSlotsPerWorker = 5;
+constexpr int kStormWorkers = 200;
 
 // A server that asks for ten reports a second, on any free port or on the given one.
 std::unique_ptr<ServerProcess> StartServer(std::string& address, const std::vector<std::string>& flags = {}) {
@@ -212,6 +214,22 @@ TEST_F(ServerKillTest, KilledAtAnyPointItLeadsNobodyAstray) {
   WaitForProgress();
   Pause();
   ExpectNoViolations();
+}
+
+// Two hundred workers lose their server at once, and find the next one. For two thousand, and how long they take:
+// fleet_bench storm.
+TEST(ReconnectStormTest, AllComeBackToTheNextServer) {
+  std::string address;
+  std::unique_ptr<ServerProcess> server = StartServer(address, {"--telemetry.report_interval=1s"});
+  ReconnectStorm storm({.workers = kStormWorkers}, address);
+  storm.WaitUntilAllAreBack();
+  for (int round = 0; round < 2; ++round) {
+    server->Signal(SIGKILL);
+    server->WaitForEnd();
+    server = StartServer(address, {"--telemetry.report_interval=1s"});
+    storm.WaitUntilAllAreBack();
+    EXPECT_GE(storm.Connects(), static_cast<std::uint64_t>(kStormWorkers) * static_cast<std::uint64_t>(round + 2));
+  }
 }
 
 // The next server asks for one report an hour: what it knows, it knows from the hellos, long before a report interval

@@ -14,7 +14,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
 #include "tests/bench/fleet/fleet_load.h"
-#include "tests/bench/fleet/reconnect_storm.h"
+#include "tests/support/reconnect_storm.h"
 #include "tests/bench/fleet/server_under_load.h"
 
 namespace eplb {

@@ -121,6 +121,31 @@ TEST(LiveFaultTest, AWatcherThatDoesNotReadGetsOneDeltaWhenItReadsAgain) {
   sleeper.Cancel();
 }
 
+TEST(LiveFaultTest, OverloadDropsReportsAndAsksForFewer) {
+  HubOptions options;
+  options.max_reports_per_second = 4;
+  LiveServer server(options);
+  const std::unique_ptr<v1::EplbService::Stub> stub = server->NewStub();
+  TelemetryClient worker(*stub);
+  worker.Send(HelloMessage());
+  ASSERT_EQ(worker.Read()->report_interval().seconds(), 5);
+  for (std::uint64_t sequence = 1; sequence <= 16; ++sequence) worker.Send(ReportMessage(sequence));
+  auto told = worker.Read();
+  while (told && told->acked_sequence() < 16) told = worker.Read();
+  ASSERT_TRUE(told.has_value()) << "all are acknowledged, so that nobody sends them again";
+  EXPECT_EQ(GetPlacement(*stub).workers(0).reports(), 4);
+  server.clock.Advance(absl::Seconds(1));
+  worker.Send(ReportMessage(17));
+  WaitUntil([&] { return GetPlacement(*stub).workers(0).reports() == 5; });
+  server.Interval();
+  told = worker.Read();
+  while (told && !told->has_report_interval()) told = worker.Read();
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->report_interval().seconds(), 10);
+  EXPECT_EQ(told->overload().dropped_reports(), 12);
+  worker.Cancel();
+}
+
 TEST(LiveFaultTest, ShutdownDoesNotWaitForAWatcherThatDoesNotRead) {
   LiveServer server;
   DiligentWorker worker(server);

@@ -1,5 +1,5 @@
-#ifndef EPLB_TESTS_BENCH_FLEET_RECONNECT_STORM_H_
-#define EPLB_TESTS_BENCH_FLEET_RECONNECT_STORM_H_
+#ifndef EPLB_TESTS_SUPPORT_RECONNECT_STORM_H_
+#define EPLB_TESTS_SUPPORT_RECONNECT_STORM_H_
 
 #include <memory>
 #include <string>
@@ -47,4 +47,4 @@ class ReconnectStorm {
 
 }  // namespace eplb
 
-#endif  // EPLB_TESTS_BENCH_FLEET_RECONNECT_STORM_H_
+#endif  // EPLB_TESTS_SUPPORT_RECONNECT_STORM_H_

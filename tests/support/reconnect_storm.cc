@@ -1,4 +1,4 @@
-#include "tests/bench/fleet/reconnect_storm.h"
+#include "tests/support/reconnect_storm.h"
 
 #include <utility>
 
