@@ -26,6 +26,8 @@ void WriteOptions(const RebalanceOptions& options, bool honour_groups, v1::PlanO
   message.set_policy(PolicyMessage(options.policy));
   message.set_work_limit(options.work_limit);
   message.set_honour_groups(honour_groups);
+  message.set_max_transfers_per_gpu(options.max_transfers_per_gpu);
+  message.set_traffic_shares(options.traffic_shares);
   if (options.budget.unlimited()) return;
   v1::MoveBudget& budget = *message.mutable_budget();
   if (options.budget.per_layer) budget.set_per_layer(*options.budget.per_layer);
@@ -36,6 +38,7 @@ void WriteOptions(const RebalanceOptions& options, bool honour_groups, v1::PlanO
 void WriteConstraints(const PlacementConstraints& constraints, v1::PlacementConstraints& message) {
   message.set_min_replicas(constraints.min_replicas);
   message.set_min_nodes_per_expert(constraints.min_nodes_per_expert);
+  message.set_stable_local_slots(constraints.stable_local_slots);
   message.mutable_slot_budget_per_layer()->Add(constraints.slot_budget_per_layer.begin(),
                                                constraints.slot_budget_per_layer.end());
 }

@@ -132,7 +132,9 @@ PlanDefaults PlanDefaultsOf(const Config& config) {
   const config::v1::Planner& planner = config.proto().planner();
   return {.policy = PolicyOf(planner.policy()),
           .work_limit = planner.work_limit(),
-          .bytes_per_expert = planner.bytes_per_expert()};
+          .bytes_per_expert = planner.bytes_per_expert(),
+          .max_transfers_per_gpu = planner.max_transfers_per_gpu(),
+          .gate = PlanSettingsOf(planner)};
 }
 
 HubOptions HubOptionsOf(const Config& config) {

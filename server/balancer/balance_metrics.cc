@@ -28,13 +28,19 @@ BalanceMeter::BalanceMeter(const Topology& topology)
 }
 
 LayerBalance BalanceMeter::Measure(std::span<const std::int32_t> slots, std::span<const double> loads) {
+  return Measure(slots, loads, {});
+}
+
+LayerBalance BalanceMeter::Measure(std::span<const std::int32_t> slots, std::span<const double> loads,
+                                   std::span<const double> slot_shares) {
   EPLB_CHECK(slots.size() == static_cast<std::size_t>(topology_.num_slots()));
+  const auto part = [&](int slot) { return slot_shares.empty() ? 1.0 : slot_shares[static_cast<std::size_t>(slot)]; };
   share_.assign(loads.size(), 0.0);
   for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
     if (topology_.excluded(gpu)) continue;
     for (int slot = topology_.first_slot(gpu); slot < topology_.first_slot(gpu + 1); ++slot) {
       const std::int32_t expert = slots[static_cast<std::size_t>(slot)];
-      if (expert != kEmptySlot) share_[static_cast<std::size_t>(expert)] += 1.0;
+      if (expert != kEmptySlot) share_[static_cast<std::size_t>(expert)] += part(slot);
     }
   }
   double total = 0;
@@ -48,7 +54,7 @@ LayerBalance BalanceMeter::Measure(std::span<const std::int32_t> slots, std::spa
     if (!topology_.excluded(gpu)) {
       for (int slot = topology_.first_slot(gpu); slot < topology_.first_slot(gpu + 1); ++slot) {
         const std::int32_t expert = slots[static_cast<std::size_t>(slot)];
-        if (expert != kEmptySlot) load += share_[static_cast<std::size_t>(expert)];
+        if (expert != kEmptySlot) load += part(slot) * share_[static_cast<std::size_t>(expert)];
       }
       load /= topology_.speed(gpu);
     }
@@ -58,16 +64,23 @@ LayerBalance BalanceMeter::Measure(std::span<const std::int32_t> slots, std::spa
   return balance;
 }
 
-std::vector<LayerBalance> MeasureBalance(const Placement& placement, const LoadMatrix& loads,
-                                         const Topology& topology) {
+std::vector<LayerBalance> MeasureBalance(const Placement& placement, const LoadMatrix& loads, const Topology& topology,
+                                         std::span<const double> slot_shares) {
   EPLB_CHECK(placement.num_layers() == loads.num_layers() && placement.num_experts() == loads.num_experts());
   BalanceMeter meter(topology);
   std::vector<LayerBalance> layers;
   layers.reserve(static_cast<std::size_t>(placement.num_layers()));
   for (int layer = 0; layer < placement.num_layers(); ++layer) {
-    layers.push_back(meter.Measure(placement.layer(layer), loads.layer(layer)));
+    const std::span<const double> shares = LayerShares(slot_shares, layer, placement.num_slots());
+    layers.push_back(meter.Measure(placement.layer(layer), loads.layer(layer), shares));
   }
   return layers;
+}
+
+std::span<const double> LayerShares(std::span<const double> slot_shares, int layer, int num_slots) {
+  if (slot_shares.empty()) return {};
+  const auto width = static_cast<std::size_t>(num_slots);
+  return slot_shares.subspan(static_cast<std::size_t>(layer) * width, width);
 }
 
 double MeanBalancedness(std::span<const LayerBalance> layers) {

@@ -41,6 +41,11 @@ class BalanceMeter {
 
   // slots: [num_slots]; loads: [num_experts]. An expert that is only on excluded GPUs contributes to the mean alone.
   LayerBalance Measure(std::span<const std::int32_t> slots, std::span<const double> loads);
+  // The same where replicas take the given parts of their expert's load. slot_shares: [num_slots], >= 0, the parts of
+  // an expert's slots adding up to 1; what slots on excluded GPUs would take goes to the others in proportion. Empty:
+  // equal parts.
+  LayerBalance Measure(std::span<const std::int32_t> slots, std::span<const double> loads,
+                       std::span<const double> slot_shares);
 
   // Load over speed of each GPU in the layer measured last: [num_gpus], 0 for excluded ones.
   std::span<const double> gpu_load() const { return gpu_load_; }
@@ -49,11 +54,15 @@ class BalanceMeter {
   const Topology& topology_;
   double usable_speed_ = 0;
   std::vector<double> gpu_load_;
-  std::vector<double> share_;  // [experts] replicas, then load per replica
+  std::vector<double> share_;  // [experts] replicas, then load per replica; or parts, then load per part
 };
 
-// Balance of every layer; the shapes must agree.
-std::vector<LayerBalance> MeasureBalance(const Placement& placement, const LoadMatrix& loads, const Topology& topology);
+// Balance of every layer; the shapes must agree. slot_shares: [layers x slots] as in Measure; empty: equal parts.
+std::vector<LayerBalance> MeasureBalance(const Placement& placement, const LoadMatrix& loads, const Topology& topology,
+                                         std::span<const double> slot_shares = {});
+
+// One layer's part of slot_shares, [layers x slots]; empty where that is.
+std::span<const double> LayerShares(std::span<const double> slot_shares, int layer, int num_slots);
 
 // Unweighted mean and minimum of the layers' balancedness, and the step time. 1 for no layers.
 double MeanBalancedness(std::span<const LayerBalance> layers);

@@ -58,8 +58,8 @@ absl::StatusOr<Placement> PlaceByReference(const LoadMatrix& loads, const Topolo
   return Placement::Create(loads.num_layers(), loads.num_experts(), topology.num_slots(), std::move(slots));
 }
 
-std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current, const Placement& after,
-                                      const LoadMatrix& loads, const Topology& topology,
+std::vector<LayerReport> ReportLayers(const Placement& before, std::span<const double> shares_before, bool has_current,
+                                      const Placement& after, const LoadMatrix& loads, const Topology& topology,
                                       const PlacementConstraints& constraints, bool bounded,
                                       const ParallelFor& parallel) {
   std::vector<LayerReport> layers(static_cast<std::size_t>(loads.num_layers()));
@@ -69,7 +69,8 @@ std::vector<LayerReport> ReportLayers(const Placement& before, bool has_current,
   parallel.Run(loads.num_layers(), [&](int layer, int worker) {
     LayerReport& report = layers[static_cast<std::size_t>(layer)];
     BalanceMeter& meter = meters[static_cast<std::size_t>(worker)];
-    report.before = meter.Measure(before.layer(layer), loads.layer(layer));
+    report.before =
+        meter.Measure(before.layer(layer), loads.layer(layer), LayerShares(shares_before, layer, topology.num_slots()));
     report.after = meter.Measure(after.layer(layer), loads.layer(layer));
     if (bounded) {
       report.lower_bound = bounds[static_cast<std::size_t>(worker)].Prove(
@@ -116,6 +117,19 @@ absl::StatusOr<std::vector<Transfer>> PlanWay(const RebalanceProblem& problem, c
       *problem.current, placement, *problem.topology,
       {.min_replicas = problem.constraints.min_replicas,
        .limits = {.max_staged_per_gpu = limit, .max_sent_per_gpu = limit, .max_received_per_gpu = limit}});
+}
+
+// Makes the placement one that is near the current one, and plans the transfers to it. Where experts may change their
+// slots within a GPU but their exchanges would go past the limit of transfers, they keep them after all.
+absl::StatusOr<std::vector<Transfer>> FitAndPlanWay(RebalanceProblem problem, const RebalanceOptions& options,
+                                                    Policy policy, const ParallelFor& parallel, Placement& placement) {
+  const Placement planned = placement;
+  placement = FitToCurrent(problem, planned, policy, parallel);
+  absl::StatusOr<std::vector<Transfer>> transfers = PlanWay(problem, options, placement);
+  if (!absl::IsFailedPrecondition(transfers.status()) || problem.constraints.stable_local_slots) return transfers;
+  problem.constraints.stable_local_slots = true;
+  placement = FitToCurrent(problem, planned, policy, parallel);
+  return PlanWay(problem, options, placement);
 }
 
 // The shares that suit `loads` best, [layers x slots]; the reports' `after` becomes what they give, and their bound one
@@ -200,14 +214,18 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
   std::vector<Transfer> transfers;
   if (has_current) {
     const bool from_scratch = policy != Policy::kOptimized || options.budget.unlimited();
-    if (from_scratch) placement = FitToCurrent(problem, placement, policy, parallel);
-    EPLB_ASSIGN_OR_RETURN(transfers, PlanWay(problem, options, placement));
+    if (from_scratch) {
+      EPLB_ASSIGN_OR_RETURN(transfers, FitAndPlanWay(problem, options, policy, parallel, placement));
+    } else {
+      EPLB_ASSIGN_OR_RETURN(transfers, PlanWay(problem, options, placement));
+    }
   }
   // The global policy disregards groups, and with them their bound.
   const PlacementConstraints bounded_by = policy == Policy::kGlobal ? PlacementConstraints() : problem.constraints;
   const bool bounded = options.always_bound || (has_current && placement == *problem.current);
-  std::vector<LayerReport> layers = ReportLayers(has_current ? *problem.current : *contiguous, has_current, placement,
-                                                 loads, topology, bounded_by, bounded, parallel);
+  std::vector<LayerReport> layers =
+      ReportLayers(has_current ? *problem.current : *contiguous, problem.current_shares, has_current, placement, loads,
+                   topology, bounded_by, bounded, parallel);
   for (std::size_t layer = 0; layer < increments.size(); ++layer) AddIncrement(increments[layer], layers[layer]);
   std::vector<double> slot_shares;
   if (options.traffic_shares) slot_shares = ChooseShares(placement, loads, topology, parallel, layers);

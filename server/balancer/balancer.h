@@ -47,6 +47,9 @@ struct RebalanceProblem {
   const Topology* topology = nullptr;        // required
   std::span<const LoadSample> samples = {};  // 1..kMaxSamples of equal shape
   const Placement* current = nullptr;        // the placement in force; null when there is none
+  // [layers x slots] share of its expert's traffic that each slot of `current` takes, as in RebalancePlan; empty: equal
+  // ones. Only what is reported as "before" looks at it.
+  std::span<const double> current_shares = {};
   PlacementConstraints constraints = {};
   // Of each sample's loads, in squared tokens; empty: they are certain. Only plans within a budget weigh them.
   std::span<const LoadMatrix> variances = {};

@@ -60,6 +60,22 @@ void CheckBudget(FieldErrors& errors, const RebalanceProblem& problem, const Reb
   }
 }
 
+// The published algorithms know no budget and no rules.
+void CheckReference(FieldErrors& errors, const RebalanceProblem& problem, const RebalanceOptions& options) {
+  if (options.policy != Policy::kHierarchical && options.policy != Policy::kGlobal) return;
+  constexpr std::string_view kRule = "needs the optimized policy";
+  const PlacementConstraints& rules = problem.constraints;
+  if (!options.budget.unlimited()) errors.Add("budget", "", kRule);
+  if (rules.min_replicas > 1) errors.Add("constraints.min_replicas", absl::StrCat(rules.min_replicas), kRule);
+  if (rules.min_nodes_per_expert > 1) {
+    errors.Add("constraints.min_nodes_per_expert", absl::StrCat(rules.min_nodes_per_expert), kRule);
+  }
+  if (!rules.slot_budget_per_layer.empty()) {
+    errors.Add("constraints.slot_budget_per_layer", absl::StrCat(rules.slot_budget_per_layer.size(), " entries"),
+               kRule);
+  }
+}
+
 }  // namespace
 
 absl::Status CheckProblem(const RebalanceProblem& problem, const RebalanceOptions& options) {
@@ -74,6 +90,7 @@ absl::Status CheckProblem(const RebalanceProblem& problem, const RebalanceOption
   }
   CheckCurrent(errors, problem);
   CheckBudget(errors, problem, options);
+  CheckReference(errors, problem, options);
   return errors.ToStatus();
 }
 

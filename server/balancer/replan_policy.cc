@@ -66,6 +66,10 @@ Placement FitToCurrent(const RebalanceProblem& problem, const Placement& planned
     const std::span<const std::int32_t> before = problem.current->layer(layer);
     const std::span<std::int32_t> after =
         std::span(slots).subspan(Index(layer) * Index(topology.num_slots()), Index(topology.num_slots()));
+    if (policy != Policy::kOptimized && !problem.constraints.stable_local_slots) {
+      std::ranges::copy(planned.layer(layer), after.begin());
+      return;
+    }
     if (policy != Policy::kOptimized) {
       scratch->arrangement.Run(before, planned.layer(layer), after);
       return;

@@ -101,11 +101,13 @@ void PlacementTracker::Gone(std::string_view worker_id, bool forget, absl::Durat
 PlacementVersion PlacementTracker::Publish(std::shared_ptr<const Placement> placement,
                                            std::shared_ptr<const std::vector<double>> slot_shares,
                                            std::shared_ptr<const std::vector<Transfer>> transfers,
-                                           std::set<std::string, std::less<>> required, absl::Duration now) {
+                                           std::set<std::string, std::less<>> required, absl::Duration now,
+                                           std::shared_ptr<const LoadMatrix> loads) {
   EPLB_CHECK(in_force_ && !rollout_);
   const VersionedPlacement target{.version = {.epoch = epoch_, .revision = ++revision_},
                                   .placement = std::move(placement),
                                   .slot_shares = std::move(slot_shares),
+                                  .loads = std::move(loads),
                                   .base = in_force_->version,
                                   .transfers = std::move(transfers)};
   EPLB_CHECK(target.version > in_force_->version && target.version > highest_told_);

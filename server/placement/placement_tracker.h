@@ -84,11 +84,12 @@ class PlacementTracker {
   void Gone(std::string_view worker_id, bool forget, absl::Duration now);
 
   // Publishes a new version, planned from the one in force, which must be there; no rollout may be pending. required:
-  // the workers that must have it.
+  // the workers that must have it; loads: as in VersionedPlacement.
   PlacementVersion Publish(std::shared_ptr<const Placement> placement,
                            std::shared_ptr<const std::vector<double>> slot_shares,
                            std::shared_ptr<const std::vector<Transfer>> transfers,
-                           std::set<std::string, std::less<>> required, absl::Duration now);
+                           std::set<std::string, std::less<>> required, absl::Duration now,
+                           std::shared_ptr<const LoadMatrix> loads = nullptr);
   // Ends the pending rollout, if any.
   void GiveUp(std::string_view detail, absl::Duration now);
 

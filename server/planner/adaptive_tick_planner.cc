@@ -119,6 +119,7 @@ absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const
   tick.predicted_step_time = tick.plan.step_time_after();
   if (!tick.plan.slot_shares.empty()) {
     tick.slot_shares = std::make_shared<const std::vector<double>>(tick.plan.slot_shares);
+    tick.loads = std::make_shared<const LoadMatrix>(samples[0].loads);
   }
   for (const LayerReport& layer : tick.plan.layers) {
     tick.layer_reasons.push_back(LayerReason(layer, settings.min_balancedness));

@@ -116,6 +116,7 @@ void DeploymentLoop::TakeHello(const WorkerHello& hello, Calls& calls) {
   if (outcome->former != Liveness::kLive) {
     ++generation_;
     replan_ = true;
+    ForgetInfeasible();
     observer_->OnLiveness(hello.worker_id, Liveness::kLive);
   }
   UpdateFold(hello, same_ranks && outcome->kind == WorkerRegistry::HelloKind::kSameIncarnation);

@@ -220,8 +220,13 @@ std::optional<DeploymentLoop::MeasureJob> DeploymentLoop::CloseSubWindow(absl::D
 }
 
 void DeploymentLoop::Measure(const MeasureJob& job) {
+  const auto live = [&](const LoadMatrix& loads) {
+    const std::span<const double> shares =
+        job.placement.slot_shares == nullptr ? std::span<const double>() : *job.placement.slot_shares;
+    return MeasureBalance(*job.placement.placement, loads, *job.topology, shares);
+  };
   SubWindowFigures figures{.phase = std::nullopt,
-                           .live = MeasureBalance(*job.placement.placement, job.combined, *job.topology),
+                           .live = live(job.combined),
                            .contiguous = MeasureBalance(contiguous_, job.combined, *job.topology),
                            .predicted_step_time = job.predicted_step_time,
                            .length = job.length,
@@ -230,7 +235,7 @@ void DeploymentLoop::Measure(const MeasureJob& job) {
   for (std::size_t phase = 0; phase < kNumPhases; ++phase) {
     if (!job.phases[phase]) continue;
     observer_->OnSubWindow({.phase = static_cast<Phase>(phase),
-                            .live = MeasureBalance(*job.placement.placement, *job.phases[phase], *job.topology),
+                            .live = live(*job.phases[phase]),
                             .contiguous = {},
                             .predicted_step_time = std::nullopt,
                             .length = job.length,

@@ -201,6 +201,9 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
       EPLB_REQUIRES(mutex_);
   void NotePlan(const absl::StatusOr<TickPlan>& plan) EPLB_REQUIRES(mutex_);
   void PlanTick(const PlanJob& job, absl::Duration now) EPLB_EXCLUDES(mutex_);
+  void NoteFailure(const absl::Status& status, absl::Duration now) EPLB_REQUIRES(mutex_);
+  // The usable GPUs are others now: what could not be planned may be possible.
+  void ForgetInfeasible() EPLB_REQUIRES(mutex_);
   void NoteTick(UnchangedReason reason) EPLB_REQUIRES(mutex_);
 
   DeploymentSummary SummaryLocked() const EPLB_REQUIRES(mutex_);
@@ -236,6 +239,8 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   bool replan_ EPLB_GUARDED_BY(mutex_) = false;  // control or exclusions changed: plan without waiting for a tick
   bool draining_ EPLB_GUARDED_BY(mutex_) = false;
   bool retired_ EPLB_GUARDED_BY(mutex_) = false;
+  bool plan_failed_ EPLB_GUARDED_BY(mutex_) = false;   // figures_.last_error is of the newest plan
+  bool infeasible_ EPLB_GUARDED_BY(mutex_) = false;    // for want of slots
   bool only_warmup_ EPLB_GUARDED_BY(mutex_) = true;    // no sub-window yet
   DeploymentSummary figures_ EPLB_GUARDED_BY(mutex_);  // the measured part of the summary
 };

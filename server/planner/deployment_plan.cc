@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/check.h"
+#include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
 #include "server/planner/deployment_loop.h"
 
@@ -40,6 +41,20 @@ bool HoldsOnExcluded(const Placement& placement, const Topology& topology) {
     }
   }
   return false;
+}
+
+// What a request asks for and its way of planning would leave out of account.
+absl::Status CheckOptions(const PlanOverrides& asked, const PlanSettings& settings) {
+  const bool reference = settings.policy == Policy::kHierarchical || settings.policy == Policy::kGlobal;
+  FieldErrors errors("options.");
+  if (reference && asked.budget && !asked.budget->unlimited()) errors.Add("budget", "", "needs the optimized policy");
+  if (settings.policy == Policy::kGlobal && asked.honour_groups.value_or(false)) {
+    errors.Add("honour_groups", "true", "must be false with the global policy, which ignores groups");
+  }
+  if (!reference && asked.work_limit && !settings.budget.unlimited()) {
+    errors.Add("work_limit", absl::StrCat(*asked.work_limit), "must be 0 with a budget, which bounds the plan");
+  }
+  return errors.ToStatus();
 }
 
 PublishFigures CountFetches(const TickPlan& plan, const Topology& topology, std::int64_t bytes_per_expert) {
@@ -95,9 +110,7 @@ std::optional<DeploymentLoop::PlanJob> DeploymentLoop::PrepareTick(absl::Duratio
   replan_ = false;
   absl::StatusOr<PlanJob> job = PreparePlan({});
   if (job.ok()) return *std::move(job);
-  figures_.last_error = std::string(job.status().message());
-  backoff_.Fail(now);
-  NoteTick(UnchangedReason::kBackingOff);
+  NoteFailure(job.status(), now);
   return std::nullopt;
 }
 
@@ -109,7 +122,7 @@ UnchangedReason DeploymentLoop::WhyNotPlan(absl::Duration now, bool force) const
       return registry_.HasUnclaimedRanks() ? UnchangedReason::kWarmingUp : UnchangedReason::kAwaitingWorkers;
     }
     if (!SubscribersReady() || tracker_.rollout() != nullptr) return UnchangedReason::kAwaitingWorkers;
-    if (now < backoff_.until()) return UnchangedReason::kBackingOff;
+    if (now < backoff_.until()) return infeasible_ ? UnchangedReason::kInfeasible : UnchangedReason::kBackingOff;
   }
   if (history_.size() == 0) return only_warmup_ ? UnchangedReason::kWarmingUp : UnchangedReason::kNoLoad;
   const bool stale = now - *history_.newest_time() > kStaleIntervals * liveness_interval_;
@@ -123,6 +136,11 @@ absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const Rebala
   job.unusable_gpus = Union(Union(dead, control_->draining_gpus), request.draining_gpus);
   job.draining_gpus = Difference(job.unusable_gpus, dead);
   TopologyOptions topology_options = spec_->topology_options();
+  if (std::ssize(job.unusable_gpus) == topology_options.num_gpus) {
+    return absl::FailedPreconditionError(absl::StrCat("all ", topology_options.num_gpus,
+                                                      " GPUs are excluded, draining or silent: ", spec_->num_experts(),
+                                                      " experts cannot be placed in any layer"));
+  }
   topology_options.excluded_gpus = job.unusable_gpus;
   topology_options.draining_gpus = job.draining_gpus;
   EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(std::move(topology_options)));
@@ -131,9 +149,12 @@ absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const Rebala
   if (job.history.empty()) return absl::FailedPreconditionError("no loads yet that count");
   job.expert_time_ratio = history_.newest_expert_time_ratio();
   job.base = *tracker_.in_force();
+  PlanSettings settings = parts_.options->plan;
+  if (spec_->bytes_per_expert() > 0) settings.bytes_per_expert = spec_->bytes_per_expert();
+  job.settings = Overlay(Overlay(std::move(settings), overrides_), request.options);
+  EPLB_RETURN_IF_ERROR(CheckOptions(request.options, job.settings));
   job.constraints = request.constraints.value_or(spec_->constraints());
-  job.settings = Overlay(Overlay(parts_.options->plan, overrides_), request.options);
-  if (spec_->bytes_per_expert() > 0) job.settings.bytes_per_expert = spec_->bytes_per_expert();
+  job.constraints.honour_groups = spec_->constraints().honour_groups || job.settings.honour_groups;
   job.sub_window = interval_told_;
   job.evacuates = HoldsOnExcluded(*job.base.placement, *job.topology);
   job.force = request.force || job.evacuates;
@@ -169,24 +190,35 @@ bool DeploymentLoop::StillValid(const PlanJob& job) const {
 
 void DeploymentLoop::NotePlan(const absl::StatusOr<TickPlan>& plan) {
   figures_.last_plan_time = parts_.clock->Now();
-  if (!plan.ok()) {
-    figures_.last_error = std::string(plan.status().message());
-    return;
-  }
+  if (!plan.ok()) return;
+  if (std::exchange(plan_failed_, false)) figures_.last_error.clear();
+  infeasible_ = false;
   figures_.predicted_step_time = plan->predicted_step_time;
+}
+
+void DeploymentLoop::NoteFailure(const absl::Status& status, absl::Duration now) {
+  plan_failed_ = true;
+  infeasible_ = absl::IsFailedPrecondition(status);
+  figures_.last_error = std::string(status.message());
+  backoff_.Fail(now);
+  NoteTick(infeasible_ ? UnchangedReason::kInfeasible : UnchangedReason::kBackingOff);
 }
 
 PlacementVersion DeploymentLoop::Publish(const PlanJob& job, const TickPlan& plan, absl::Duration now, Calls& calls) {
   tracker_.GiveUp("superseded by a forced plan", now);  // where one is still pending
-  const PlacementVersion version =
-      tracker_.Publish(std::make_shared<const Placement>(plan.plan.placement), plan.slot_shares,
-                       std::make_shared<const std::vector<Transfer>>(plan.plan.transfers), RequiredWorkers(), now);
+  const PlacementVersion version = tracker_.Publish(
+      std::make_shared<const Placement>(plan.plan.placement), plan.slot_shares,
+      std::make_shared<const std::vector<Transfer>>(plan.plan.transfers), RequiredWorkers(), now, plan.loads);
   const PublishFigures figures = CountFetches(plan, *job.topology, job.settings.bytes_per_expert);
   figures_.fetches += figures.intra_node_fetches + figures.inter_node_fetches;
   figures_.fetched_bytes += figures.fetched_bytes;
   observer_->OnPublish(version, figures);
   Settle(now, calls);
   return version;
+}
+
+void DeploymentLoop::ForgetInfeasible() {
+  if (std::exchange(infeasible_, false)) backoff_.Reset();
 }
 
 void DeploymentLoop::NoteTick(UnchangedReason reason) {
@@ -202,8 +234,7 @@ void DeploymentLoop::PlanTick(const PlanJob& job, absl::Duration now) {
     MutexLock lock(mutex_);
     NotePlan(plan);
     if (!plan.ok()) {
-      backoff_.Fail(now);
-      NoteTick(UnchangedReason::kBackingOff);
+      NoteFailure(plan.status(), now);
     } else if (plan->unchanged != UnchangedReason::kNone) {
       NoteTick(plan->unchanged);
     } else if (!StillValid(job)) {

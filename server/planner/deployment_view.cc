@@ -84,6 +84,7 @@ absl::StatusOr<DeploymentControl> DeploymentLoop::Update(const ControlChange& ch
     control_ = std::make_shared<const DeploymentControl>(changed);
     ++generation_;
     replan_ |= !same_gpus;
+    if (!same_gpus) ForgetInfeasible();
     observer_->OnControl(changed);
     TellAllSessions(calls);
   }

@@ -41,6 +41,7 @@ struct TickPlan {
   // [layers] why each layer stays as it is; empty: not known.
   std::vector<UnchangedReason> layer_reasons = {};
   std::shared_ptr<const std::vector<double>> slot_shares = nullptr;  // as in VersionedPlacement
+  std::shared_ptr<const LoadMatrix> loads = nullptr;                 // same
   double predicted_step_time = 1;  // of the planned placement under the forecast, >= 1
   double gain_gpu_seconds = 0;     // predicted over the horizon; 0 without a gate
   double cost_gpu_seconds = 0;     // of the transfers; 0 without a gate

@@ -20,8 +20,9 @@ enum class UnchangedReason {
   kPaused,
   kAwaitingWorkers,
   kBackingOff,
+  kInfeasible,
 };
-inline constexpr int kNumUnchangedReasons = 13;
+inline constexpr int kNumUnchangedReasons = 14;
 
 // "none", "optimal", "no_better_placement", ...: metric label values.
 std::string_view UnchangedReasonName(UnchangedReason reason);

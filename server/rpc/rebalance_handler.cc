@@ -8,6 +8,7 @@
 #include "server/balancer/balancer.h"
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
+#include "server/planner/gated_rebalance.h"
 #include "server/rpc/convert/rebalance_request.h"
 #include "server/rpc/convert/rebalance_response.h"
 #include "server/rpc/live_convert/live_rebalance_message.h"
@@ -48,6 +49,13 @@ RebalanceOutcome OutcomeOf(const RebalancePlan& plan, const Topology& topology, 
           .intra_node_fetches = CountFetches(plan, topology, true),
           .inter_node_fetches = CountFetches(plan, topology, false),
           .twins = plan.twins()};
+}
+
+// Without a gate the gain and the cost of the plan are not known.
+absl::StatusOr<GatedPlan> PlanFor(const RebalanceInput& input, const ParallelFor& parallel) {
+  if (input.gate) return PlanGatedRebalance(input.problem(), input.options, *input.gate, parallel);
+  EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(input.problem(), input.options, parallel));
+  return GatedPlan{.plan = std::move(plan)};
 }
 
 }  // namespace
@@ -117,11 +125,11 @@ absl::Status RebalanceHandler::PlanFromSamples(const v1::RebalanceRequest& reque
                                                v1::RebalanceResponse& response) const {
   EPLB_ASSIGN_OR_RETURN(const RebalanceInput input, ReadRebalanceRequest(request, parts_.plan_defaults, parts_.limits));
   const absl::Duration start = parts_.clock->Monotonic();
-  EPLB_ASSIGN_OR_RETURN(const RebalancePlan plan, PlanRebalance(input.problem(), input.options, *parts_.parallel));
+  EPLB_ASSIGN_OR_RETURN(const GatedPlan plan, PlanFor(input, *parts_.parallel));
   const absl::Duration compute = parts_.clock->Monotonic() - start;
   WriteRebalanceResponse(input, plan, compute, response);
   if (parts_.rebalance_observer != nullptr) {
-    parts_.rebalance_observer->OnPlanned(OutcomeOf(plan, input.topology, compute, queue_duration));
+    parts_.rebalance_observer->OnPlanned(OutcomeOf(plan.plan, input.topology, compute, queue_duration));
   }
   return absl::OkStatus();
 }

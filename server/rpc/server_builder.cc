@@ -19,6 +19,7 @@
 #include "server/base/clock.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/call_interceptor.h"
+#include "server/rpc/guard_interceptor.h"
 
 namespace eplb {
 namespace {
@@ -72,11 +73,10 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options, RpcOb
   if (options.memory_quota_bytes > 0) quota.Resize(static_cast<std::size_t>(options.memory_quota_bytes));
   if (options.max_threads > 0) quota.SetMaxThreads(options.max_threads);
   builder.SetResourceQuota(quota);
-  if (observer != nullptr) {
-    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-    interceptors.push_back(ObserveCalls(*observer, RealClock()));
-    builder.experimental().SetInterceptorCreators(std::move(interceptors));
-  }
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  if (observer != nullptr) interceptors.push_back(ObserveCalls(*observer, RealClock()));
+  if (options.authorization.enabled) interceptors.push_back(GuardIntrospection(options.authorization));
+  if (!interceptors.empty()) builder.experimental().SetInterceptorCreators(std::move(interceptors));
 }
 
 absl::StatusOr<BoundServer> Build(grpc::ServerBuilder& builder, const std::string& address,

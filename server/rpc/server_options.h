@@ -22,8 +22,9 @@ struct TlsOptions {
 
 // What an identity may do; each of the others may read as well.
 enum class Role {
-  kViewer,      // reads: GetPlacement, ListDeployments, watches as an onlooker, Rebalance without publishing
-  kWorker,      // reports loads, watches as a worker and reports status
+  kViewer,  // reads: GetPlacement, ListDeployments, watches as an onlooker, Rebalance without publishing, reflection
+            // and channelz
+  kWorker,  // reports loads, watches as a worker and reports status
   kController,  // publishes by Rebalance, and UpdateDeployment
 };
 

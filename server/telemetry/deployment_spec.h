@@ -27,7 +27,6 @@ struct DeploymentSpecOptions {
   int num_experts = 0;
   std::int64_t bytes_per_expert = 0;
   PlacementConstraints constraints;
-  bool stable_local_slots = true;
   CoordinationMode coordination = CoordinationMode::kOneSubscriber;
   PhaseWeights phase_weights;
 };
@@ -52,7 +51,7 @@ class DeploymentSpec {
   std::int64_t bytes_per_expert() const { return options_.bytes_per_expert; }
   const PlacementConstraints& constraints() const { return options_.constraints; }
   // An expert that stays on its GPU keeps its slot.
-  bool stable_local_slots() const { return options_.stable_local_slots; }
+  bool stable_local_slots() const { return options_.constraints.stable_local_slots; }
   CoordinationMode coordination() const { return options_.coordination; }
   const PhaseWeights& phase_weights() const { return options_.phase_weights; }
 

@@ -63,9 +63,10 @@ BENCHMARK(ReadRequest)->Unit(benchmark::kMicrosecond);
 void WriteResponse(benchmark::State& state) {
   const absl::StatusOr<RebalanceInput> input = ReadRebalanceRequest(DeepSeekRequest(v1::POLICY_GLOBAL), {}, {});
   const absl::StatusOr<RebalancePlan> plan = PlanRebalance(input->problem(), input->options, SerialFor());
+  const GatedPlan gated{.plan = *plan};
   for (auto iteration : state) {
     v1::RebalanceResponse response;
-    WriteRebalanceResponse(*input, *plan, absl::ZeroDuration(), response);
+    WriteRebalanceResponse(*input, gated, absl::ZeroDuration(), response);
     benchmark::DoNotOptimize(response.SerializeAsString());
   }
 }

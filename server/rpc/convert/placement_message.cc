@@ -1,12 +1,14 @@
 #include "server/rpc/convert/placement_message.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/index.h"
 #include "server/rpc/convert/routing.h"
 
 namespace eplb {
@@ -26,17 +28,68 @@ void AddModelErrors(const absl::Status& status, std::string_view field, FieldErr
   }
 }
 
+void WriteEntries(const std::vector<std::int32_t>& entries, v1::LayerPlacement& message) {
+  message.mutable_logical_to_physical()->Add(entries.begin(), entries.end());
+  message.add_logical_to_physical_count(static_cast<std::int32_t>(entries.size()));
+}
+
 void WriteRouting(std::span<const std::int32_t> slots, int num_experts, const LayerPlacementDetail& detail,
                   v1::LayerPlacement& message) {
+  const std::vector<std::vector<std::int32_t>> slots_of_experts = LogicalToPhysical(slots, num_experts);
+  std::size_t most_replicas = 0;
+  for (const auto& slots_of : slots_of_experts) most_replicas = std::max(most_replicas, slots_of.size());
+  const bool has_room = static_cast<std::size_t>(detail.max_routing_entries) >= most_replicas;
+  if (detail.entry_counts != nullptr && !detail.slot_shares.empty() && !detail.loads.empty() && has_room) {
+    const int most_entries =
+        std::min(detail.max_routing_entries, std::max(kMaxRoutingEntries, static_cast<int>(most_replicas)));
+    detail.entry_counts->Run(slots, detail.loads, detail.slot_shares, most_entries);
+    for (const auto& entries : RepeatedEntries(slots, detail.entry_counts->count(), num_experts)) {
+      WriteEntries(entries, message);
+    }
+    return;
+  }
   std::vector<double> shares;
-  for (const std::vector<std::int32_t>& slots_of : LogicalToPhysical(slots, num_experts)) {
+  for (const std::vector<std::int32_t>& slots_of : slots_of_experts) {
     shares.clear();
     if (!detail.slot_shares.empty()) {
       for (const std::int32_t slot : slots_of) shares.push_back(detail.slot_shares[static_cast<std::size_t>(slot)]);
     }
-    const std::vector<std::int32_t> entries = RoutingEntries(slots_of, shares, detail.max_routing_entries);
-    message.mutable_logical_to_physical()->Add(entries.begin(), entries.end());
-    message.add_logical_to_physical_count(static_cast<std::int32_t>(entries.size()));
+    WriteEntries(RoutingEntries(slots_of, shares, detail.max_routing_entries), message);
+  }
+}
+
+// How far the shares of one expert may be from adding up to 1: they may have been through a text.
+constexpr double kShareTolerance = 1e-6;
+
+// Adds one layer's shares, equal ones where none are stated.
+void AppendShares(const google::protobuf::RepeatedField<double>& stated, std::span<const std::int32_t> slots,
+                  int num_experts, const std::string& name, std::vector<double>& shares, FieldErrors& errors) {
+  if (stated.empty()) {
+    const std::vector<std::int32_t> replicas = CountReplicas(slots, num_experts);
+    for (const std::int32_t expert : slots) shares.push_back(expert == kEmptySlot ? 0 : 1.0 / replicas[Index(expert)]);
+    return;
+  }
+  if (static_cast<std::size_t>(stated.size()) != slots.size()) {
+    errors.Add(name, absl::StrCat(stated.size(), " entries"),
+               absl::StrCat("must be the number of slots, ", slots.size(), ", or none"));
+    return;
+  }
+  std::vector<double> sums(Index(num_experts), 0.0);
+  for (int slot = 0; slot < stated.size(); ++slot) {
+    const double share = stated[slot];
+    const std::int32_t expert = slots[Index(slot)];
+    const double most = expert == kEmptySlot ? 0.0 : 1.0;
+    if (!(share >= 0 && share <= most)) {
+      errors.Add(absl::StrCat(name, "[", slot, "]"), absl::StrCat(share), absl::StrCat("must be from 0 to ", most));
+      return;
+    }
+    if (expert != kEmptySlot) sums[Index(expert)] += share;
+    shares.push_back(share);
+  }
+  for (std::size_t expert = 0; expert < sums.size(); ++expert) {
+    if (std::abs(sums[expert] - 1.0) <= kShareTolerance) continue;
+    errors.Add(name, absl::StrCat("sum ", sums[expert], " for expert ", expert), "must add up to 1 for each expert");
+    return;
   }
 }
 
@@ -79,6 +132,20 @@ std::optional<Placement> ReadPlacement(const LayerPlacementMessages& layers, con
   }
   errors.Merge("", own.ToStatus());
   return placement;
+}
+
+std::vector<double> ReadSlotShares(const LayerPlacementMessages& layers, const Placement& placement,
+                                   std::string_view field, FieldErrors& errors) {
+  const bool any = std::ranges::any_of(layers, [](const auto& layer) { return !layer.slot_shares().empty(); });
+  if (!any) return {};
+  FieldErrors own;
+  std::vector<double> shares;
+  for (int layer = 0; layer < layers.size(); ++layer) {
+    const std::string name = LayerField(field, static_cast<std::size_t>(layer), "slot_shares");
+    AppendShares(layers[layer].slot_shares(), placement.layer(layer), placement.num_experts(), name, shares, own);
+  }
+  errors.Merge("", own.ToStatus());
+  return own.empty() ? shares : std::vector<double>();
 }
 
 void WriteLayerPlacement(std::span<const std::int32_t> slots, int num_experts, int model_layer,

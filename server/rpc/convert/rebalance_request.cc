@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/balancer/feasibility/feasibility.h"
 #include "server/base/check.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
@@ -49,6 +50,7 @@ int FindNumExperts(const LoadShape& shape, const v1::RebalanceRequest& request, 
 }
 
 void CheckScalars(const v1::RebalanceRequest& request, FieldErrors& errors) {
+  if (request.force()) errors.Add("force", "true", "must be false with samples: nothing is published");
   if (request.max_routing_entries() < 0) {
     errors.Add("max_routing_entries", absl::StrCat(request.max_routing_entries()), "must be at least 0");
   }
@@ -58,26 +60,25 @@ void CheckScalars(const v1::RebalanceRequest& request, FieldErrors& errors) {
   }
 }
 
-int CountUsableSlots(TopologyOptions options, const std::vector<int>& unusable) {
+int CountSlots(TopologyOptions options) {
   const absl::StatusOr<Topology> topology = Topology::Create(std::move(options));
   EPLB_CHECK(topology.ok());
-  int slots = topology->num_slots();
-  for (const int gpu : unusable) slots -= topology->slots_on(gpu);
-  return slots;
+  return topology->num_slots();
 }
 
 // The topology with its unusable GPUs taken out; FAILED_PRECONDITION where the rest cannot hold all experts.
 absl::StatusOr<Topology> MakeTopology(TopologyOptions options, std::vector<int> unusable, std::vector<int> draining,
-                                      int num_experts) {
-  const int usable_slots = CountUsableSlots(options, unusable);
-  if (usable_slots < num_experts) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the ", unusable.size(), " GPUs in excluded_gpus and draining_gpus leave ", usable_slots,
-                     " slots, which must be at least the number of experts, ", num_experts));
+                                      const LoadShape& shape, const Placement* current) {
+  if (std::ssize(unusable) == options.num_gpus) {
+    return absl::FailedPreconditionError(absl::StrCat("all ", options.num_gpus, " GPUs are excluded or draining: ",
+                                                      shape.num_experts, " experts cannot be placed in any layer"));
   }
   options.excluded_gpus = std::move(unusable);
   options.draining_gpus = std::move(draining);
-  return Topology::Create(std::move(options));
+  EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(std::move(options)));
+  const int num_layers = static_cast<int>(shape.model_layers.size());
+  EPLB_RETURN_IF_ERROR(CheckFeasible({}, num_layers, shape.num_experts, topology, current));
+  return topology;
 }
 
 }  // namespace
@@ -91,7 +92,7 @@ absl::StatusOr<RebalanceInput> ReadRebalanceRequest(const v1::RebalanceRequest& 
   if (!hardware || !shape) return errors.ToStatus();
 
   shape->num_experts = FindNumExperts(*shape, request, limits, errors);
-  const int num_slots = CountUsableSlots(*hardware, {});
+  const int num_slots = CountSlots(*hardware);
   if (shape->num_experts > num_slots) {
     errors.Add("topology.num_slots", absl::StrCat(num_slots),
                absl::StrCat("must be at least the number of experts, ", shape->num_experts));
@@ -105,25 +106,29 @@ absl::StatusOr<RebalanceInput> ReadRebalanceRequest(const v1::RebalanceRequest& 
     if (!current) return errors.ToStatus();
   }
   std::vector<LoadSample> samples = ReadLoadSamples(request.samples(), *shape, current ? &*current : nullptr, errors);
-  RebalanceOptions options =
+  std::vector<double> current_shares;
+  if (current) current_shares = ReadSlotShares(request.current(), *current, "current", errors);
+  RequestedPlan plan =
       ReadPlanOptions(request.options(), request.bytes_per_expert(), current.has_value(), defaults, limits, errors);
   const ConstraintsShape constraints_shape{.num_layers = static_cast<int>(shape->model_layers.size()),
                                            .num_experts = shape->num_experts,
                                            .num_slots = num_slots,
                                            .num_gpus = hardware->num_gpus,
                                            .num_nodes = hardware->num_nodes};
-  PlacementConstraints constraints =
-      ReadConstraints(request.constraints(), request.options().honour_groups(), constraints_shape, errors);
+  PlacementConstraints constraints = ReadConstraints(request.constraints(), request.options().honour_groups(),
+                                                     plan.options.policy, constraints_shape, errors);
   EPLB_RETURN_IF_ERROR(errors.ToStatus());
   std::vector<int> draining(request.draining_gpus().begin(), request.draining_gpus().end());
   EPLB_ASSIGN_OR_RETURN(Topology topology, MakeTopology(*std::move(hardware), std::move(unusable), std::move(draining),
-                                                        shape->num_experts));
+                                                        *shape, current ? &*current : nullptr));
   return RebalanceInput{.topology = std::move(topology),
                         .model_layers = std::move(shape->model_layers),
                         .samples = std::move(samples),
                         .current = std::move(current),
                         .constraints = std::move(constraints),
-                        .options = std::move(options),
+                        .options = std::move(plan.options),
+                        .gate = std::move(plan.gate),
+                        .current_shares = std::move(current_shares),
                         .max_routing_entries = request.max_routing_entries()};
 }
 

@@ -23,6 +23,8 @@ struct RebalanceInput {
   std::optional<Placement> current;
   PlacementConstraints constraints;
   RebalanceOptions options;
+  std::optional<PlanSettings> gate;    // unset: none
+  std::vector<double> current_shares;  // [layers x slots] of `current`; empty: equal ones
   int max_routing_entries = 0;
 
   // Points into this object, which must outlive it unmoved.
@@ -30,6 +32,7 @@ struct RebalanceInput {
     return {.topology = &topology,
             .samples = samples,
             .current = current ? &*current : nullptr,
+            .current_shares = current_shares,
             .constraints = constraints};
   }
 };

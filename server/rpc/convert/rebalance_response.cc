@@ -7,6 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "server/balancer/balance_metrics.h"
+#include "server/balancer/sample_mean.h"
+#include "server/balancer/shares/entry_counts.h"
 #include "server/base/check.h"
 #include "server/model/contiguous_placement.h"
 #include "server/rpc/convert/duration_message.h"
@@ -18,7 +20,11 @@ namespace {
 // Relative distance from a proven bound; 0 without load.
 double GapRatio(double value, double bound) { return bound > 0 ? std::max(0.0, value / bound - 1.0) : 0.0; }
 
-v1::UnchangedReason LayerReason(const LayerReport& layer) {
+v1::UnchangedReason LayerReason(const LayerReport& layer, double min_balancedness) {
+  const bool changed = layer.reason == NoChangeReason::kChanged;
+  if (!changed && min_balancedness > 0 && layer.before.balancedness() >= min_balancedness) {
+    return v1::UNCHANGED_REASON_BALANCED_ENOUGH;
+  }
   switch (layer.reason) {
     case NoChangeReason::kChanged:
       return v1::UNCHANGED_REASON_UNSPECIFIED;
@@ -35,18 +41,20 @@ v1::UnchangedReason LayerReason(const LayerReport& layer) {
 
 // What held back the plan as a whole: unspecified where any layer changed, else the reason that most could be done
 // about.
-v1::UnchangedReason PlanReason(const RebalancePlan& plan) {
+v1::UnchangedReason PlanReason(const RebalancePlan& plan, double min_balancedness) {
   const auto any = [&](v1::UnchangedReason reason) {
-    return std::ranges::any_of(plan.layers, [&](const LayerReport& layer) { return LayerReason(layer) == reason; });
+    return std::ranges::any_of(
+        plan.layers, [&](const LayerReport& layer) { return LayerReason(layer, min_balancedness) == reason; });
   };
-  for (const v1::UnchangedReason reason : {v1::UNCHANGED_REASON_UNSPECIFIED, v1::UNCHANGED_REASON_BUDGET,
-                                           v1::UNCHANGED_REASON_NO_BETTER_PLACEMENT, v1::UNCHANGED_REASON_OPTIMAL}) {
+  for (const v1::UnchangedReason reason :
+       {v1::UNCHANGED_REASON_UNSPECIFIED, v1::UNCHANGED_REASON_GAIN_BELOW_COST, v1::UNCHANGED_REASON_BUDGET,
+        v1::UNCHANGED_REASON_NO_BETTER_PLACEMENT, v1::UNCHANGED_REASON_BALANCED_ENOUGH, v1::UNCHANGED_REASON_OPTIMAL}) {
     if (any(reason)) return reason;
   }
   return v1::UNCHANGED_REASON_NO_LOAD;
 }
 
-void WriteLayerBalance(const LayerReport& layer, int model_layer, v1::LayerBalance& message) {
+void WriteLayerBalance(const LayerReport& layer, int model_layer, double min_balancedness, v1::LayerBalance& message) {
   message.set_model_layer(model_layer);
   message.set_balancedness_before(layer.before.balancedness());
   message.set_balancedness_after(layer.after.balancedness());
@@ -58,7 +66,7 @@ void WriteLayerBalance(const LayerReport& layer, int model_layer, v1::LayerBalan
   message.set_gap_ratio(GapRatio(layer.after.max, layer.lower_bound));
   message.set_fetches(layer.fetches);
   message.set_twins_after(layer.twins);
-  message.set_unchanged_reason(LayerReason(layer));
+  message.set_unchanged_reason(LayerReason(layer, min_balancedness));
 }
 
 double WorstBefore(const RebalancePlan& plan) {
@@ -103,15 +111,14 @@ void WriteSummary(const PlanContext& context, const RebalancePlan& plan, v1::Pla
       plan.transfers, [&](const Transfer& transfer) { return IsInterNode(transfer, context.topology); }));
   summary.set_fetched_bytes(std::int64_t{plan.fetches()} * context.bytes_per_expert);
   summary.set_steps(plan.transfers.empty() ? 0 : plan.transfers.back().step + 1);
-  if (context.current != nullptr) summary.set_unchanged_reason(PlanReason(plan));
+  if (context.current != nullptr) summary.set_unchanged_reason(PlanReason(plan, context.min_balancedness));
 }
 
-LayerPlacementDetail DetailOf(const PlanContext& context, std::size_t layer, int num_slots) {
+LayerPlacementDetail DetailOf(const PlanContext& context, int layer, int num_slots, EntryCounts& entry_counts) {
   LayerPlacementDetail detail{.expert_count = true, .max_routing_entries = context.max_routing_entries};
-  if (!context.slot_shares.empty()) {
-    const auto width = static_cast<std::size_t>(num_slots);
-    detail.slot_shares = context.slot_shares.subspan(layer * width, width);
-  }
+  detail.slot_shares = LayerShares(context.slot_shares, layer, num_slots);
+  if (context.loads != nullptr) detail.loads = context.loads->layer(layer);
+  detail.entry_counts = &entry_counts;
   return detail;
 }
 
@@ -120,10 +127,12 @@ LayerPlacementDetail DetailOf(const PlanContext& context, std::size_t layer, int
 void WritePlan(const PlanContext& context, const RebalancePlan& plan, v1::RebalanceResponse& response) {
   const Placement& placement = plan.placement;
   EPLB_CHECK(plan.layers.size() == context.model_layers.size());
+  EntryCounts entry_counts(context.topology, placement.num_experts());
   for (std::size_t i = 0; i < context.model_layers.size(); ++i) {
-    WriteLayerPlacement(placement.layer(static_cast<int>(i)), placement.num_experts(), context.model_layers[i],
-                        DetailOf(context, i, placement.num_slots()), *response.add_layers());
-    WriteLayerBalance(plan.layers[i], context.model_layers[i], *response.add_balance());
+    const int layer = static_cast<int>(i);
+    WriteLayerPlacement(placement.layer(layer), placement.num_experts(), context.model_layers[i],
+                        DetailOf(context, layer, placement.num_slots(), entry_counts), *response.add_layers());
+    WriteLayerBalance(plan.layers[i], context.model_layers[i], context.min_balancedness, *response.add_balance());
   }
   for (const Transfer& transfer : plan.transfers) {
     WriteTransfer(transfer, context.model_layers, *response.add_transfers());
@@ -132,14 +141,25 @@ void WritePlan(const PlanContext& context, const RebalancePlan& plan, v1::Rebala
   response.set_policy(PolicyMessage(plan.policy));
 }
 
-void WriteRebalanceResponse(const RebalanceInput& input, const RebalancePlan& plan, absl::Duration compute_duration,
+void WriteRebalanceResponse(const RebalanceInput& input, const GatedPlan& gated, absl::Duration compute_duration,
                             v1::RebalanceResponse& response) {
-  const PlanContext context{.topology = input.topology,
-                            .model_layers = input.model_layers,
-                            .current = input.current ? &*input.current : nullptr,
-                            .bytes_per_expert = input.options.bytes_per_expert,
-                            .max_routing_entries = input.max_routing_entries};
+  const RebalancePlan& plan = gated.plan;
+  PlanContext context{.topology = input.topology,
+                      .model_layers = input.model_layers,
+                      .current = input.current ? &*input.current : nullptr,
+                      .bytes_per_expert = input.options.bytes_per_expert,
+                      .max_routing_entries = input.max_routing_entries,
+                      .slot_shares = plan.slot_shares,
+                      .min_balancedness = input.gate ? input.gate->min_balancedness : 0};
+  std::optional<LoadMatrix> loads;
+  if (!plan.slot_shares.empty() && input.max_routing_entries > 0) {
+    absl::StatusOr<LoadMatrix> mean = SampleMean(input.samples);
+    EPLB_CHECK(mean.ok());  // the plan was made of it
+    context.loads = &loads.emplace(*std::move(mean));
+  }
   WritePlan(context, plan, response);
+  response.mutable_summary()->set_gain_gpu_seconds(gated.gain_gpu_seconds);
+  response.mutable_summary()->set_cost_gpu_seconds(gated.cost_gpu_seconds);
   WriteDuration(compute_duration, *response.mutable_compute_duration());
 }
 

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "eplb/v1/rebalance.pb.h"
 #include "server/balancer/balancer.h"
+#include "server/planner/gated_rebalance.h"
 #include "server/rpc/convert/rebalance_request.h"
 
 namespace eplb {
@@ -19,13 +20,15 @@ struct PlanContext {
   std::int64_t bytes_per_expert = 0;
   int max_routing_entries = 0;
   std::span<const double> slot_shares = {};  // [layers x slots]; empty: equal parts
+  const LoadMatrix* loads = nullptr;         // that the shares are for; null: not known
+  double min_balancedness = 0;               // as the gate asked for: layers above it were left alone; 0: none
 };
 
 // States a plan. Reasons are given where there was a current placement.
 void WritePlan(const PlanContext& context, const RebalancePlan& plan, v1::RebalanceResponse& response);
 
-// States the plan that PlanRebalance made of `input`.
-void WriteRebalanceResponse(const RebalanceInput& input, const RebalancePlan& plan, absl::Duration compute_duration,
+// States the plan that was made of `input`; without a gate its gain and cost are 0.
+void WriteRebalanceResponse(const RebalanceInput& input, const GatedPlan& plan, absl::Duration compute_duration,
                             v1::RebalanceResponse& response);
 
 }  // namespace eplb

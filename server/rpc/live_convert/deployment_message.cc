@@ -76,7 +76,9 @@ void WriteWorker(const WorkerSummary& worker, v1::WorkerStatus& message) {
 
 void WritePlacement(const DeploymentView& view, int max_routing_entries, v1::Placement& message) {
   if (view.placement.version.is_set()) WriteVersion(view.placement.version, *message.mutable_version());
-  const LayerPlacementDetail detail{.expert_count = true, .max_routing_entries = max_routing_entries};
+  EntryCounts entry_counts(view.spec->topology(), view.spec->num_experts());
+  const LayerPlacementDetail detail{
+      .expert_count = true, .max_routing_entries = max_routing_entries, .entry_counts = &entry_counts};
   for (int layer = 0; layer < view.spec->num_layers(); ++layer) {
     WritePlacedLayer(view.placement, layer, view.spec->model_layers(), detail, *message.add_layers());
   }
@@ -110,6 +112,8 @@ v1::UnchangedReason UnchangedReasonMessage(UnchangedReason reason) {
       return v1::UNCHANGED_REASON_AWAITING_WORKERS;
     case UnchangedReason::kBackingOff:
       return v1::UNCHANGED_REASON_BACKING_OFF;
+    case UnchangedReason::kInfeasible:
+      return v1::UNCHANGED_REASON_INFEASIBLE;
     case UnchangedReason::kNone:
       break;
   }
@@ -132,6 +136,7 @@ void WriteDeploymentSummary(const DeploymentSummary& summary, v1::Deployment& me
   if (summary.last_report_time) WriteTimestamp(*summary.last_report_time, *message.mutable_last_report_time());
   message.set_fetches(summary.fetches);
   message.set_fetched_bytes(summary.fetched_bytes);
+  message.set_last_error(summary.last_error);
 }
 
 void WriteDeploymentView(const DeploymentView& view, int max_routing_entries, v1::GetPlacementResponse& message) {

@@ -24,6 +24,7 @@ PlacementConstraints ReadRules(const v1::DeploymentSpec& message) {
   return {.min_replicas = rules.min_replicas() == 0 ? 1 : rules.min_replicas(),
           .min_nodes_per_expert = rules.min_nodes_per_expert() == 0 ? 1 : rules.min_nodes_per_expert(),
           .honour_groups = message.options().honour_groups(),
+          .stable_local_slots = !rules.has_stable_local_slots() || rules.stable_local_slots(),
           .slot_budget_per_layer = {rules.slot_budget_per_layer().begin(), rules.slot_budget_per_layer().end()}};
 }
 
@@ -73,8 +74,6 @@ std::optional<DeploymentSpec> ReadDeploymentSpec(const v1::DeploymentSpec& messa
         .num_experts = message.num_experts(),
         .bytes_per_expert = message.bytes_per_expert(),
         .constraints = ReadRules(message),
-        .stable_local_slots =
-            !message.constraints().has_stable_local_slots() || message.constraints().stable_local_slots(),
         .coordination = coordination,
         .phase_weights = ReadPhaseWeights(message),
     });

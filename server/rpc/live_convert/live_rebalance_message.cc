@@ -27,6 +27,10 @@ void CheckAbsent(const v1::RebalanceRequest& request, FieldErrors& errors) {
 }
 
 void CheckScalars(const v1::RebalanceRequest& request, FieldErrors& errors) {
+  for (const int gpu : request.draining_gpus()) {
+    if (std::ranges::find(request.excluded_gpus(), gpu) == request.excluded_gpus().end()) continue;
+    errors.Add("draining_gpus", absl::StrCat(gpu), "must not be in excluded_gpus too");
+  }
   if (request.bytes_per_expert() < 0) {
     errors.Add("bytes_per_expert", absl::StrCat(request.bytes_per_expert()), "must be at least 0");
   }
@@ -48,6 +52,7 @@ PlacementConstraints ReadRules(const v1::PlacementConstraints& message, bool hon
   return {.min_replicas = std::max(message.min_replicas(), 1),
           .min_nodes_per_expert = std::max(message.min_nodes_per_expert(), 1),
           .honour_groups = honour_groups,
+          .stable_local_slots = !message.has_stable_local_slots() || message.stable_local_slots(),
           .slot_budget_per_layer = {message.slot_budget_per_layer().begin(), message.slot_budget_per_layer().end()}};
 }
 
@@ -84,6 +89,7 @@ void WriteLiveRebalance(const v1::RebalanceRequest& request, const RebalanceNowR
                       .bytes_per_expert = bytes_per_expert,
                       .max_routing_entries = request.max_routing_entries()};
   if (result.plan.slot_shares != nullptr) context.slot_shares = *result.plan.slot_shares;
+  context.loads = result.plan.loads.get();
   WritePlan(context, result.plan.plan, response);
   for (std::size_t i = 0; i < result.plan.layer_reasons.size(); ++i) {
     response.mutable_balance(static_cast<int>(i))

@@ -1,6 +1,6 @@
 #include "server/rpc/live_convert/placed_layer_message.h"
 
-#include <span>
+#include "server/balancer/balance_metrics.h"
 
 namespace eplb {
 
@@ -9,10 +9,9 @@ void WritePlacedLayer(const VersionedPlacement& placed, int layer, const std::ve
   const Placement& placement = *placed.placement;
   LayerPlacementDetail with_shares = detail;
   if (placed.slot_shares != nullptr) {
-    const auto width = static_cast<std::size_t>(placement.num_slots());
-    with_shares.slot_shares =
-        std::span<const double>(*placed.slot_shares).subspan(static_cast<std::size_t>(layer) * width, width);
+    with_shares.slot_shares = LayerShares(*placed.slot_shares, layer, placement.num_slots());
   }
+  if (placed.loads != nullptr) with_shares.loads = placed.loads->layer(layer);
   WriteLayerPlacement(placement.layer(layer), placement.num_experts(), model_layers[static_cast<std::size_t>(layer)],
                       with_shares, message);
 }

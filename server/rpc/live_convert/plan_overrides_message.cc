@@ -1,30 +1,16 @@
 #include "server/rpc/live_convert/plan_overrides_message.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "server/rpc/convert/duration_message.h"
+#include "server/rpc/convert/gate_message.h"
 #include "server/rpc/convert/plan_options_message.h"
 
 namespace eplb {
 namespace {
-
-constexpr double kMaxRate = 1e15;  // bytes per second
-constexpr double kMaxHysteresis = 1000;
-
-// Takes in one number that is unset where it is 0.
-template <typename Number>
-std::optional<Number> ReadNumber(FieldErrors& errors, std::string_view field, Number value, Number high) {
-  if (!(value >= 0 && value <= high)) {
-    errors.Add(field, absl::StrCat(value), absl::StrCat("must be from 0 to ", high));
-    return std::nullopt;
-  }
-  if (value > 0) return value;
-  return std::nullopt;
-}
 
 void ReadBudget(const v1::MoveBudget& message, PlanOverrides& overrides, FieldErrors& errors) {
   const auto check = [&](std::string_view field, std::int64_t value) {
@@ -40,26 +26,6 @@ void ReadBudget(const v1::MoveBudget& message, PlanOverrides& overrides, FieldEr
   }
   if (message.has_bytes()) budget.bytes = message.bytes();
   overrides.budget = budget;
-}
-
-void ReadGate(const v1::GateOptions& message, PlanOverrides& overrides, FieldErrors& errors) {
-  overrides.gate_disabled = message.disabled();
-  if (message.has_horizon()) {
-    overrides.horizon = ReadDuration(message.horizon());
-    if (*overrides.horizon <= absl::ZeroDuration()) {
-      errors.Add("gate.horizon", absl::FormatDuration(*overrides.horizon), "must be above 0");
-    }
-  }
-  overrides.intra_node_bytes_per_second =
-      ReadNumber(errors, "gate.intra_node_bytes_per_second", message.intra_node_bytes_per_second(), kMaxRate);
-  overrides.inter_node_bytes_per_second =
-      ReadNumber(errors, "gate.inter_node_bytes_per_second", message.inter_node_bytes_per_second(), kMaxRate);
-  if (message.has_hysteresis_ratio()) {
-    ReadNumber(errors, "gate.hysteresis_ratio", message.hysteresis_ratio(), kMaxHysteresis);
-    overrides.hysteresis_ratio = message.hysteresis_ratio();
-  }
-  overrides.expert_time_ratio = ReadNumber(errors, "gate.expert_time_ratio", message.expert_time_ratio(), 1.0);
-  overrides.min_balancedness = ReadNumber(errors, "gate.min_balancedness", message.min_balancedness(), 1.0);
 }
 
 void WriteBudget(const MoveBudget& budget, v1::MoveBudget& message) {
@@ -96,6 +62,9 @@ PlanOverrides ReadPlanOverrides(const v1::PlanOptions& message, std::string_view
   overrides.work_limit = ReadNumber<std::int64_t>(own, "work_limit", message.work_limit(), limits.max_work);
   if (message.honour_groups()) overrides.honour_groups = true;
   if (message.has_budget()) ReadBudget(message.budget(), overrides, own);
+  if (overrides.policy && IsReferencePolicy(*overrides.policy) && overrides.budget && !overrides.budget->unlimited()) {
+    own.Add("budget", "", "needs the optimized policy");
+  }
   if (message.has_gate()) ReadGate(message.gate(), overrides, own);
   overrides.max_transfers_per_gpu =
       ReadNumber<std::int32_t>(own, "max_transfers_per_gpu", message.max_transfers_per_gpu(), limits.max_slots);

@@ -410,6 +410,49 @@ TEST(HubTest, ADrainedGpuIsEmptiedWithoutWaitingForATick) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST(HubTest, ADeploymentWithoutEnoughSlotsSaysSoUntilGpusAreRestored) {
+  HubWorld world;
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  ASSERT_TRUE(world.hub->UpdateDeployment(world.spec.name(), {.exclude_gpus = {1, 2}}, false).ok());
+  world.Interval();
+  world.Interval();
+  EXPECT_EQ(world.View().summary.unchanged_reason, UnchangedReason::kInfeasible);
+  EXPECT_THAT(world.View().summary.last_error, HasSubstr("too few slots"));
+
+  ASSERT_TRUE(world.hub->UpdateDeployment(world.spec.name(), {.restore_gpus = {1, 2}}, false).ok());
+  world.hub->RunDue();
+  EXPECT_EQ(world.View().summary.unchanged_reason, UnchangedReason::kNone) << "without waiting out the backoff";
+  EXPECT_EQ(world.View().summary.last_error, "");
+}
+
+TEST(HubTest, ARequestForADeploymentWithoutAnyGpuFailsThePrecondition) {
+  HubWorld world;
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  const absl::Status status =
+      world.hub->RebalanceNow({.deployment = world.spec.name(), .excluded_gpus = {0, 1}, .draining_gpus = {2, 3}})
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("8 experts cannot be placed"));
+}
+
+TEST(HubTest, ARequestsOptionsAreHonouredOrRefused) {
+  HubWorld world;
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  const auto refused = [&](PlanOverrides options) {
+    return std::string(
+        world.hub->RebalanceNow({.deployment = world.spec.name(), .options = std::move(options)}).status().message());
+  };
+  EXPECT_THAT(refused({.policy = Policy::kGlobal, .budget = MoveBudget{.per_layer = 1}}), HasSubstr("options.budget"));
+  EXPECT_THAT(refused({.policy = Policy::kGlobal, .honour_groups = true}), HasSubstr("options.honour_groups"));
+  EXPECT_THAT(refused({.work_limit = 5}), HasSubstr("options.work_limit"));
+}
+
 TEST(HubTest, ADrainingHubPublishesNothingMoreAndTellsEveryone) {
   HubWorld world;
   world.ConnectAll();

@@ -326,7 +326,7 @@ TEST(RebalanceTest, TooFewUsableSlotsFailThePrecondition) {
   request.add_draining_gpus(2);
   const grpc::Status status = Call(*server.NewStub(), request).status;
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(status.error_message(), HasSubstr("leave 6 slots, which must be at least the number of experts, 8"));
+  EXPECT_THAT(status.error_message(), HasSubstr("usable slots 6 < experts 8: 2 experts cannot be placed"));
   EXPECT_TRUE(FindDetail<google::rpc::PreconditionFailure>(status).has_value());
 }
 

@@ -2,13 +2,16 @@
 #include <gmock/gmock.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/rpc/credentials.h"
@@ -66,15 +69,20 @@ class CertificateFiles {
   const fs::path root_;
 };
 
-std::unique_ptr<v1::EplbService::Stub> TlsStub(const std::string& address, const std::string& server_ca,
-                                               const TestCertificate& client = {}) {
+std::shared_ptr<grpc::Channel> TlsChannel(const std::string& address, const std::string& server_ca,
+                                          const TestCertificate& client = {}) {
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = server_ca;
   options.pem_cert_chain = client.certificate;
   options.pem_private_key = client.private_key;
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return v1::EplbService::NewStub(grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments));
+  return grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments);
+}
+
+std::unique_ptr<v1::EplbService::Stub> TlsStub(const std::string& address, const std::string& server_ca,
+                                               const TestCertificate& client = {}) {
+  return v1::EplbService::NewStub(TlsChannel(address, server_ca, client));
 }
 
 grpc::Status Rebalance(v1::EplbService::Stub& stub, const std::string& deployment = "") {
@@ -175,6 +183,49 @@ TEST_F(TlsTest, RolesFollowFromTheCertificate) {
   EXPECT_EQ(list.deployments_size(), 1);
   onlooker.Cancel();
   telemetry.Cancel();
+}
+
+// One message to a stream or unary method of a service that gRPC brings along; what came back, and the status.
+std::pair<grpc::Status, std::size_t> CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                                             const std::string& bytes) {
+  grpc::ClientContext context;
+  grpc::GenericStub stub(channel);
+  const grpc::Slice slice(bytes);
+  grpc::ByteBuffer response;
+  std::promise<grpc::Status> done;
+  const grpc::ByteBuffer request(&slice, 1);
+  stub.UnaryCall(&context, method, {}, &request, &response,
+                 [&done](grpc::Status status) { done.set_value(std::move(status)); });
+  grpc::Status status = done.get_future().get();
+  return {std::move(status), response.Length()};
+}
+
+TEST_F(TlsTest, ReflectionAndChannelzAreForViewersOfEverything) {
+  constexpr char kReflection[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  constexpr char kChannelz[] = "/grpc.channelz.v1.Channelz/GetServers";
+  InProcessServerOptions options = Options(true, {.enabled = true,
+                                                  .rules = {{"worker", Role::kWorker, "prod/"},
+                                                            {"viewer", Role::kViewer, ""},
+                                                            {"controller", Role::kController, ""}}});
+  options.server.channelz = true;
+  InProcessServer server(std::move(options));
+  const auto channel_of = [&](const std::string& name) {
+    return TlsChannel(server.address(), authority_.certificate(), authority_.Issue(name, "DNS:somewhere"));
+  };
+  for (const char* method : {kReflection, kChannelz}) {
+    const std::string request = method == kReflection ? "\x3a\x01*" : "";
+    for (const char* name : {"worker", "nobody"}) {
+      const auto [status, length] = CallRaw(channel_of(name), method, request);
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED) << name << " " << method;
+      EXPECT_THAT(status.error_message(), HasSubstr("lacks the role viewer"));
+      EXPECT_EQ(length, 0U) << name << " " << method;
+    }
+    for (const char* name : {"viewer", "controller"}) {
+      EXPECT_GT(CallRaw(channel_of(name), method, request).second, 0U) << name << " " << method;
+    }
+  }
+  const auto [health, length] = CallRaw(channel_of("nobody"), "/grpc.health.v1.Health/Check", "");
+  EXPECT_TRUE(health.ok()) << "health answers everyone: " << health.error_message();
 }
 
 TEST_F(TlsTest, FilesThatDoNotLoadAreNamedAtTheStart) {

@@ -220,6 +220,57 @@ std::vector<BadRequestCase> PlacementAndOptionCases() {
        "options.budget.per_layer | -1 | must be at least 0", true},
       {"BudgetWithoutCurrent", [](auto& r) { r.mutable_options()->mutable_budget()->set_total(3); },
        "options.budget |  | needs the current placement in `current`"},
+      {"ForceWithSamples", [](auto& r) { r.set_force(true); },
+       "force | true | must be false with samples: nothing is published"},
+      {"GateWithoutCurrent", [](auto& r) { r.mutable_options()->mutable_gate(); },
+       "options.gate |  | needs the current placement in `current`"},
+      {"GateWithoutTime", [](auto& r) { r.mutable_options()->mutable_gate()->mutable_horizon()->set_seconds(0); },
+       "options.gate.horizon | 0 | must be above 0", true},
+      {"GateWithNegativeRate",
+       [](auto& r) { r.mutable_options()->mutable_gate()->set_inter_node_bytes_per_second(-1); },
+       "options.gate.inter_node_bytes_per_second | -1 | must be from 0 to 1e+15", true},
+      {"NegativeTransfers", [](auto& r) { r.mutable_options()->set_max_transfers_per_gpu(-1); },
+       "options.max_transfers_per_gpu | -1 | must be from 0 to 65536"},
+      {"BudgetWithAReferencePolicy",
+       [](auto& r) {
+         r.mutable_options()->set_policy(v1::POLICY_GLOBAL);
+         r.mutable_options()->mutable_budget()->set_total(3);
+       },
+       "options.budget |  | needs the optimized policy", true},
+      {"GateWithAReferencePolicy",
+       [](auto& r) {
+         r.mutable_options()->set_policy(v1::POLICY_GLOBAL);
+         r.mutable_options()->mutable_gate();
+       },
+       "options.gate |  | needs the optimized policy", true},
+      {"GroupsWithTheGlobalPolicy",
+       [](auto& r) {
+         r.mutable_options()->set_policy(v1::POLICY_GLOBAL);
+         r.mutable_options()->set_honour_groups(true);
+       },
+       "options.honour_groups | true | must be false with the global policy, which ignores groups"},
+      {"ReplicasWithAReferencePolicy",
+       [](auto& r) {
+         r.mutable_options()->set_policy(v1::POLICY_GLOBAL);
+         r.mutable_constraints()->set_min_replicas(2);
+       },
+       "constraints.min_replicas | 2 | needs the optimized policy"},
+      {"SlotBudgetWithAReferencePolicy",
+       [](auto& r) {
+         r.mutable_options()->set_policy(v1::POLICY_GLOBAL);
+         for (int i = 0; i < 2; ++i) r.mutable_constraints()->add_slot_budget_per_layer(10);
+       },
+       "constraints.slot_budget_per_layer | 2 | needs the optimized policy"},
+      {"WorkLimitWithABudget",
+       [](auto& r) {
+         r.mutable_options()->set_work_limit(9);
+         r.mutable_options()->mutable_budget()->set_total(3);
+       },
+       "options.work_limit | 9 | must be 0 with a budget or a gate, which bound the plan", true},
+      {"SharesTooFew", [](auto& r) { Current(r, 0).add_slot_shares(1); },
+       "current[0].slot_shares | 1 entries | must be the number of slots, 12, or none", true},
+      {"SharesThatDoNotAddUp", [](auto& r) { Current(r, 1).mutable_slot_shares()->Resize(12, 0.25); },
+       "current[1].slot_shares | sum 0.5 for expert 0 | must add up to 1 for each expert", true},
       {"NegativeBytes", [](auto& r) { r.set_bytes_per_expert(-1); }, "bytes_per_expert | -1 | must be at least 0"},
       {"TooManyReplicas", [](auto& r) { r.mutable_constraints()->set_min_replicas(5); },
        "constraints.min_replicas | 5 | must be from 0 to 4"},
@@ -349,6 +400,73 @@ TEST(RebalanceRequestTest, DefaultsFillWhatIsUnset) {
   EXPECT_EQ(input->options.policy, Policy::kHierarchical);
   EXPECT_EQ(input->options.work_limit, 5);
   EXPECT_EQ(input->options.bytes_per_expert, 6);
+}
+
+TEST(RebalanceRequestTest, EveryOptionReachesThePlan) {
+  v1::RebalanceRequest request = MakeRequest();
+  AddContiguousCurrent(request);
+  v1::PlanOptions& options = *request.mutable_options();
+  options.set_traffic_shares(true);
+  options.set_max_transfers_per_gpu(3);
+  options.mutable_gate()->mutable_horizon()->set_seconds(7);
+  options.mutable_gate()->set_intra_node_bytes_per_second(5);
+  options.mutable_gate()->set_hysteresis_ratio(0);
+  request.mutable_constraints()->set_stable_local_slots(false);
+  request.set_bytes_per_expert(11);
+
+  const absl::StatusOr<RebalanceInput> input =
+      ReadRebalanceRequest(request, {.gate = {.inter_node_bytes_per_second = 9}}, {});
+
+  ASSERT_TRUE(input.ok()) << input.status();
+  EXPECT_TRUE(input->options.traffic_shares);
+  EXPECT_EQ(input->options.max_transfers_per_gpu, 3);
+  EXPECT_FALSE(input->constraints.stable_local_slots);
+  ASSERT_TRUE(input->gate.has_value());
+  EXPECT_EQ(input->gate->horizon, absl::Seconds(7));
+  EXPECT_EQ(input->gate->intra_node_bytes_per_second, 5);
+  EXPECT_EQ(input->gate->inter_node_bytes_per_second, 9) << "the server's default";
+  EXPECT_EQ(input->gate->hysteresis_ratio, 0);
+  EXPECT_EQ(input->gate->bytes_per_expert, 11);
+}
+
+TEST(RebalanceRequestTest, UnsetOptionsAreTheServersDefaults) {
+  v1::RebalanceRequest request = MakeRequest();
+  AddContiguousCurrent(request);
+  absl::StatusOr<RebalanceInput> input = ReadRebalanceRequest(request, {.max_transfers_per_gpu = 2}, {});
+  ASSERT_TRUE(input.ok()) << input.status();
+  EXPECT_EQ(input->options.max_transfers_per_gpu, 2);
+  EXPECT_FALSE(input->options.traffic_shares);
+  EXPECT_TRUE(input->constraints.stable_local_slots);
+  EXPECT_FALSE(input->gate.has_value());
+
+  request.mutable_options()->mutable_gate()->set_disabled(true);
+  input = ReadRebalanceRequest(request, {}, {});
+  ASSERT_TRUE(input.ok()) << input.status();
+  EXPECT_FALSE(input->gate.has_value());
+}
+
+TEST(RebalanceRequestTest, DrainingGpusCanStillBeCopiedFrom) {
+  v1::RebalanceRequest request = MakeRequest();
+  request.add_excluded_gpus(0);
+  request.mutable_topology()->set_num_slots(16);
+  request.add_draining_gpus(3);
+  const absl::StatusOr<RebalanceInput> input = ReadRebalanceRequest(request, {}, {});
+  ASSERT_TRUE(input.ok()) << input.status();
+  EXPECT_FALSE(input->topology.can_send(0));
+  EXPECT_TRUE(input->topology.excluded(3));
+  EXPECT_TRUE(input->topology.can_send(3));
+}
+
+TEST(RebalanceRequestTest, TooFewSlotsNameTheExpertsThatAreLost) {
+  v1::RebalanceRequest request = MakeRequest();
+  AddContiguousCurrent(request);
+  request.add_excluded_gpus(1);
+  request.add_draining_gpus(2);
+  const absl::Status status = ReadRebalanceRequest(request, {}, {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::HasSubstr("usable slots 6 < experts 8: 2 experts cannot be placed in any layer; layer 0 has "
+                                   "lost every replica of"));
 }
 
 TEST(RebalanceRequestTest, ABudgetOfZeroIsABudget) {

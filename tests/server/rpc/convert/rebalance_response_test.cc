@@ -21,7 +21,7 @@ v1::RebalanceResponse Respond(const v1::RebalanceRequest& request) {
   const absl::StatusOr<RebalancePlan> plan = PlanRebalance(input->problem(), input->options, SerialFor());
   EXPECT_TRUE(plan.ok()) << plan.status();
   v1::RebalanceResponse response;
-  WriteRebalanceResponse(*input, *plan, absl::Microseconds(1500), response);
+  WriteRebalanceResponse(*input, {.plan = *plan}, absl::Microseconds(1500), response);
   return response;
 }
 

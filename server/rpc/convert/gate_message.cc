@@ -1,0 +1,33 @@
+#include "server/rpc/convert/gate_message.h"
+
+#include "server/rpc/convert/duration_message.h"
+
+namespace eplb {
+namespace {
+
+constexpr double kMaxRate = 1e15;  // bytes per second
+constexpr double kMaxHysteresis = 1000;
+
+}  // namespace
+
+void ReadGate(const v1::GateOptions& message, PlanOverrides& overrides, FieldErrors& errors) {
+  overrides.gate_disabled = message.disabled();
+  if (message.has_horizon()) {
+    overrides.horizon = ReadDuration(message.horizon());
+    if (*overrides.horizon <= absl::ZeroDuration()) {
+      errors.Add("gate.horizon", absl::FormatDuration(*overrides.horizon), "must be above 0");
+    }
+  }
+  overrides.intra_node_bytes_per_second =
+      ReadNumber(errors, "gate.intra_node_bytes_per_second", message.intra_node_bytes_per_second(), kMaxRate);
+  overrides.inter_node_bytes_per_second =
+      ReadNumber(errors, "gate.inter_node_bytes_per_second", message.inter_node_bytes_per_second(), kMaxRate);
+  if (message.has_hysteresis_ratio()) {
+    ReadNumber(errors, "gate.hysteresis_ratio", message.hysteresis_ratio(), kMaxHysteresis);
+    overrides.hysteresis_ratio = message.hysteresis_ratio();
+  }
+  overrides.expert_time_ratio = ReadNumber(errors, "gate.expert_time_ratio", message.expert_time_ratio(), 1.0);
+  overrides.min_balancedness = ReadNumber(errors, "gate.min_balancedness", message.min_balancedness(), 1.0);
+}
+
+}  // namespace eplb
