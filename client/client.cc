@@ -50,6 +50,8 @@ absl::StatusOr<Response> Client::Call(grpc::Status (Stub::*method)(grpc::ClientC
     Response response;
     absl::Status status = StatusFromGrpc((stub_.get()->*method)(&context, request, &response));
     if (status.ok()) return response;
+    // Nobody here cancels a call: a server did that closed its port at that moment.
+    if (absl::IsCancelled(status)) status = absl::UnavailableError("the server ended the call as it stopped");
     const std::optional<absl::Duration> wait = backoff.NextWait(status, end - absl::Now());
     if (!wait) return Named(std::move(status));
     options_.sleep(*wait);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -134,8 +135,11 @@ void App::Drain() {
   const absl::Duration delay = ToAbslDuration(config_.proto().drain().delay());
   logger_.Log(LogLevel::kInfo, "draining", {{"delay_seconds", delay}});
   absl::SleepFor(delay);
+  // Its HTTP server looks up only every two seconds, so it is told to stop while calls end; the last figures are those
+  // of the delay.
+  std::thread metrics_stop([this] { metrics_server_.reset(); });
   StopParts(ToAbslDuration(config_.proto().drain().timeout()));
-  metrics_server_.reset();
+  metrics_stop.join();
   logger_.Log(LogLevel::kInfo, "drained");
 }
 

@@ -55,6 +55,10 @@ class DeploymentLog final : public DeploymentObserver {
     next_->OnSubWindow(figures);
   }
 
+  void OnPredicted(std::optional<Phase> phase, double balancedness) override {
+    next_->OnPredicted(phase, balancedness);
+  }
+
   void OnTick(UnchangedReason reason) override {
     logger_.Log(LogLevel::kTrace, "tick", {{"deployment", name_}, {"unchanged", UnchangedReasonName(reason)}});
     next_->OnTick(reason);

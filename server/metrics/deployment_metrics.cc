@@ -10,9 +10,7 @@ namespace {
 constexpr std::array<const char*, kNumPhases + 1> kPhaseLabels = {"unspecified", "prefill", "decode",
                                                                   labels::kAllPhases};
 
-std::size_t PhaseIndex(const SubWindowFigures& figures) {
-  return figures.phase ? static_cast<std::size_t>(*figures.phase) : kNumPhases;
-}
+std::size_t PhaseIndex(std::optional<Phase> phase) { return phase ? static_cast<std::size_t>(*phase) : kNumPhases; }
 
 // Part of the contiguous placement's imbalance that is gone; a contiguous placement that is balanced leaves nothing.
 double ImbalanceReduction(double contiguous_step_time, double live_step_time) {
@@ -74,7 +72,7 @@ void LabelledSeries::SetBalance(const SubWindowFigures& figures, absl::Time now)
 }
 
 void LabelledSeries::SetPhase(const SubWindowFigures& figures) {
-  const std::size_t index = PhaseIndex(figures);
+  const std::size_t index = PhaseIndex(figures.phase);
   std::optional<PhaseGauges>& gauges = phases_[index];
   if (!gauges) gauges.emplace(families_, label_, kPhaseLabels[index]);
   const double step_time = StepTime(figures.live);
@@ -82,6 +80,17 @@ void LabelledSeries::SetPhase(const SubWindowFigures& figures) {
   gauges->worst_balancedness.Set(WorstBalancedness(figures.live));
   gauges->gpu_utilisation.Set(1 / step_time);
   gauges->step_time.Set(step_time);
+}
+
+void LabelledSeries::SetPredicted(std::optional<Phase> phase, double balancedness) {
+  MutexLock lock(mutex_);
+  const std::size_t index = PhaseIndex(phase);
+  std::optional<GaugeSeries>& gauge = predicted_[index];
+  if (!gauge) {
+    gauge.emplace(families_.predicted_balancedness,
+                  prometheus::Labels{{labels::kDeployment, label_}, {labels::kPhase, kPhaseLabels[index]}});
+  }
+  gauge->Set(balancedness);
 }
 
 void LabelledSeries::SetComparison(const SubWindowFigures& figures, absl::Time now) {
@@ -129,6 +138,10 @@ void DeploymentMetrics::OnLiveness(std::string_view /*worker_id*/, Liveness now)
 
 void DeploymentMetrics::OnSubWindow(const SubWindowFigures& figures) {
   if (labelled_ != nullptr) labelled_->SetBalance(figures, clock_.Now());
+}
+
+void DeploymentMetrics::OnPredicted(std::optional<Phase> phase, double balancedness) {
+  if (labelled_ != nullptr) labelled_->SetPredicted(phase, balancedness);
 }
 
 void DeploymentMetrics::OnTick(UnchangedReason reason) {

@@ -38,6 +38,7 @@ class LabelledSeries {
   void SetVersion(PlacementVersion version);
   void SetControl(const DeploymentControl& control);
   void SetBalance(const SubWindowFigures& figures, absl::Time now) EPLB_EXCLUDES(mutex_);
+  void SetPredicted(std::optional<Phase> phase, double balancedness) EPLB_EXCLUDES(mutex_);
 
  private:
   void SetPhase(const SubWindowFigures& figures) EPLB_REQUIRES(mutex_);
@@ -49,7 +50,8 @@ class LabelledSeries {
   const std::vector<std::string> layer_labels_;
   DeploymentGauges gauges_;
   Mutex mutex_;
-  std::array<std::optional<PhaseGauges>, kNumPhases + 1> phases_ EPLB_GUARDED_BY(mutex_);  // by Phase; last: all
+  std::array<std::optional<GaugeSeries>, kNumPhases + 1> predicted_ EPLB_GUARDED_BY(mutex_);  // by Phase; last: all
+  std::array<std::optional<PhaseGauges>, kNumPhases + 1> phases_ EPLB_GUARDED_BY(mutex_);     // by Phase; last: all
   std::optional<ComparisonGauges> comparison_ EPLB_GUARDED_BY(mutex_);
   std::optional<PredictionGauges> prediction_ EPLB_GUARDED_BY(mutex_);
   std::vector<GaugeSeries> layers_ EPLB_GUARDED_BY(mutex_);
@@ -72,6 +74,7 @@ class DeploymentMetrics : public DeploymentObserver {
   void OnWorkers(int live, int expired, int excluded, int watchers) override;
   void OnLiveness(std::string_view worker_id, Liveness now) override;
   void OnSubWindow(const SubWindowFigures& figures) override;
+  void OnPredicted(std::optional<Phase> phase, double balancedness) override;
   void OnTick(UnchangedReason reason) override;
   void OnPlan(const absl::Status& status, const TickPlan* plan, absl::Duration duration) override;
   void OnPublish(PlacementVersion version, const PublishFigures& figures) override;

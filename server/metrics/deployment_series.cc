@@ -63,6 +63,7 @@ DeploymentFamilies::DeploymentFamilies(prometheus::Registry& registry)
       draining_gpus(AddGauges(registry, metrics::kDrainingGpus)),
       last_sub_window(AddGauges(registry, metrics::kLastSubWindow)),
       balancedness(AddGauges(registry, metrics::kBalancedness)),
+      predicted_balancedness(AddGauges(registry, metrics::kPredictedBalancedness)),
       worst_balancedness(AddGauges(registry, metrics::kWorstBalancedness)),
       gpu_utilisation(AddGauges(registry, metrics::kGpuUtilisation)),
       step_time(AddGauges(registry, metrics::kStepTime)),

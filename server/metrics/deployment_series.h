@@ -48,6 +48,7 @@ struct DeploymentFamilies {
   GaugeFamily& draining_gpus;
   GaugeFamily& last_sub_window;
   GaugeFamily& balancedness;
+  GaugeFamily& predicted_balancedness;
   GaugeFamily& worst_balancedness;
   GaugeFamily& gpu_utilisation;
   GaugeFamily& step_time;

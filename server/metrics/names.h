@@ -116,6 +116,10 @@ inline constexpr Metric kLastSubWindow{"eplb_last_sub_window_timestamp_seconds",
                                        "End of the newest sub-window, in unix time: its age is how fresh all else is."};
 inline constexpr Metric kBalancedness{
     "eplb_balancedness_ratio", "Mean over layers of mean GPU load / maximum GPU load, live; 1 is perfect balance."};
+inline constexpr Metric kPredictedBalancedness{
+    "eplb_predicted_balancedness_ratio",
+    "Mean over layers of mean GPU load / maximum GPU load that the newest plan promises: of all phases under the "
+    "forecast, of one under its newest loads."};
 inline constexpr Metric kWorstBalancedness{"eplb_worst_layer_balancedness_ratio",
                                            "Balancedness of the least balanced layer, live."};
 inline constexpr Metric kGpuUtilisation{

@@ -185,8 +185,9 @@ std::optional<DeploymentLoop::MeasureJob> DeploymentLoop::CloseSubWindow(absl::D
   std::array<int, kNumPhases> expert_workers{};
   for (const auto& [worker_id, fold] : folds_) {
     const WorkerRecord* record = registry_.Find(worker_id);
-    const bool live = record != nullptr && record->liveness == Liveness::kLive;
-    fold->Close(interval_told_, /*use_last=*/live, expert_workers, sum);
+    // A silent worker's last loads stand in for it, for expire_after_intervals and the grace at most.
+    const bool counts = record != nullptr && record->liveness != Liveness::kExcluded;
+    fold->Close(interval_told_, /*use_last=*/counts, expert_workers, sum);
   }
   experts_.Close(interval_told_, expert_workers, sum);
   if (sum.empty()) {

@@ -122,6 +122,7 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
     std::vector<int> draining_gpus;
     std::vector<int> unusable_gpus;  // rising
     std::vector<LoadMatrix> history;
+    std::array<std::optional<LoadMatrix>, kNumPhases> phases;  // newest of each
     std::optional<double> expert_time_ratio;
     VersionedPlacement base;
     PlacementConstraints constraints;
@@ -194,8 +195,11 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   UnchangedReason WhyNotPlan(absl::Duration now, bool force) const EPLB_REQUIRES(mutex_);
   bool SubscribersReady() const EPLB_REQUIRES(mutex_);
   std::set<std::string, std::less<>> RequiredWorkers() const EPLB_REQUIRES(mutex_);
+  // FAILED_PRECONDITION where the GPUs that are left under this control cannot hold what the rules ask for.
+  absl::Status CheckPlaceable(const DeploymentControl& control) const EPLB_REQUIRES(mutex_);
   absl::StatusOr<PlanJob> PreparePlan(const RebalanceNowRequest& request) const EPLB_REQUIRES(mutex_);
   absl::StatusOr<TickPlan> Plan(const PlanJob& job) EPLB_EXCLUDES(mutex_);
+  void TellPredicted(const PlanJob& job, const TickPlan& plan) const EPLB_EXCLUDES(mutex_);
   bool StillValid(const PlanJob& job) const EPLB_REQUIRES(mutex_);
   PlacementVersion Publish(const PlanJob& job, const TickPlan& plan, absl::Duration now, Calls& calls)
       EPLB_REQUIRES(mutex_);

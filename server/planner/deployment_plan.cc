@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/balancer/feasibility/feasibility.h"
 #include "server/base/check.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
@@ -57,6 +58,12 @@ absl::Status CheckOptions(const PlanOverrides& asked, const PlanSettings& settin
   return errors.ToStatus();
 }
 
+absl::Status NoGpuLeft(const DeploymentSpec& spec) {
+  return absl::FailedPreconditionError(absl::StrCat("all ", spec.topology().num_gpus(),
+                                                    " GPUs are excluded, draining or silent: ", spec.num_experts(),
+                                                    " experts cannot be placed in any layer"));
+}
+
 PublishFigures CountFetches(const TickPlan& plan, const Topology& topology, std::int64_t bytes_per_expert) {
   PublishFigures figures;
   std::vector<bool> changed(plan.plan.layers.size(), false);
@@ -77,11 +84,17 @@ PublishFigures CountFetches(const TickPlan& plan, const Topology& topology, std:
 }  // namespace
 
 bool DeploymentLoop::SubscribersReady() const {
+  const auto is_live = [&](std::string_view worker_id) {
+    const WorkerRecord* record = registry_.Find(worker_id);
+    return record != nullptr && record->liveness == Liveness::kLive;
+  };
   std::set<std::string_view> watching;
   for (const auto& watch : watches_) {
     if (!watch->worker_id.empty()) watching.insert(watch->worker_id);
   }
-  if (spec_->coordination() == CoordinationMode::kOneSubscriber) return !watching.empty();
+  if (spec_->coordination() == CoordinationMode::kOneSubscriber) {
+    return std::any_of(watching.begin(), watching.end(), is_live);
+  }
   return std::all_of(registry_.workers().begin(), registry_.workers().end(), [&](const auto& entry) {
     return entry.second.liveness != Liveness::kLive || watching.count(entry.first) > 0;
   });
@@ -118,15 +131,29 @@ UnchangedReason DeploymentLoop::WhyNotPlan(absl::Duration now, bool force) const
   if (tracker_.AwaitsContents()) return UnchangedReason::kAwaitingWorkers;
   if (!force) {
     if (draining_ || control_->mode == DeploymentMode::kPaused) return UnchangedReason::kPaused;
-    if (!registry_.Settled()) {
-      return registry_.HasUnclaimedRanks() ? UnchangedReason::kWarmingUp : UnchangedReason::kAwaitingWorkers;
-    }
+    if (registry_.AwaitsUnclaimedRanks()) return UnchangedReason::kWarmingUp;
+    // All ranks switch at once: one that is silent but alive must not be left behind. Where one subscriber switches for
+    // all, planning goes on with the last loads of the silent ones.
+    const bool all_at_once = spec_->coordination() == CoordinationMode::kAllRanks;
+    if (all_at_once && registry_.CountOf(Liveness::kExpired) > 0) return UnchangedReason::kAwaitingWorkers;
     if (!SubscribersReady() || tracker_.rollout() != nullptr) return UnchangedReason::kAwaitingWorkers;
     if (now < backoff_.until()) return infeasible_ ? UnchangedReason::kInfeasible : UnchangedReason::kBackingOff;
   }
   if (history_.size() == 0) return only_warmup_ ? UnchangedReason::kWarmingUp : UnchangedReason::kNoLoad;
   const bool stale = now - *history_.newest_time() > kStaleIntervals * liveness_interval_;
   return stale && !force && !replan_ ? UnchangedReason::kStaleTelemetry : UnchangedReason::kNone;
+}
+
+absl::Status DeploymentLoop::CheckPlaceable(const DeploymentControl& control) const {
+  TopologyOptions options = spec_->topology_options();
+  options.excluded_gpus = Union(Union(registry_.ExcludedRanks(), control.excluded_gpus), control.draining_gpus);
+  if (std::ssize(options.excluded_gpus) == options.num_gpus) return NoGpuLeft(*spec_);
+  EPLB_ASSIGN_OR_RETURN(const Topology topology, Topology::Create(std::move(options)));
+  const int num_layers = spec_->num_layers();
+  const int num_experts = spec_->num_experts();
+  EPLB_RETURN_IF_ERROR(CheckConstraints(spec_->constraints(), num_layers, num_experts, topology));
+  return CheckFeasible(spec_->constraints(), num_layers, num_experts, topology,
+                       tracker_.in_force() == nullptr ? nullptr : tracker_.in_force()->placement.get());
 }
 
 absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const RebalanceNowRequest& request) const {
@@ -136,17 +163,16 @@ absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const Rebala
   job.unusable_gpus = Union(Union(dead, control_->draining_gpus), request.draining_gpus);
   job.draining_gpus = Difference(job.unusable_gpus, dead);
   TopologyOptions topology_options = spec_->topology_options();
-  if (std::ssize(job.unusable_gpus) == topology_options.num_gpus) {
-    return absl::FailedPreconditionError(absl::StrCat("all ", topology_options.num_gpus,
-                                                      " GPUs are excluded, draining or silent: ", spec_->num_experts(),
-                                                      " experts cannot be placed in any layer"));
-  }
+  if (std::ssize(job.unusable_gpus) == topology_options.num_gpus) return NoGpuLeft(*spec_);
   topology_options.excluded_gpus = job.unusable_gpus;
   topology_options.draining_gpus = job.draining_gpus;
   EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(std::move(topology_options)));
   job.topology = std::make_shared<const Topology>(std::move(topology));
   job.history = history_.Combined(spec_->phase_weights());
   if (job.history.empty()) return absl::FailedPreconditionError("no loads yet that count");
+  for (std::size_t phase = 0; phase < kNumPhases; ++phase) {
+    job.phases[phase] = history_.NewestOf(static_cast<Phase>(phase));
+  }
   job.expert_time_ratio = history_.newest_expert_time_ratio();
   job.base = *tracker_.in_force();
   PlanSettings settings = parts_.options->plan;
@@ -182,6 +208,16 @@ absl::StatusOr<TickPlan> DeploymentLoop::Plan(const PlanJob& job) {
   }
   observer_->OnPlan(plan.status(), plan.ok() ? &*plan : nullptr, parts_.clock->Monotonic() - start);
   return plan;
+}
+
+void DeploymentLoop::TellPredicted(const PlanJob& job, const TickPlan& plan) const {
+  observer_->OnPredicted(std::nullopt, plan.plan.balancedness_after());
+  const std::span<const double> shares = plan.slot_shares == nullptr ? std::span<const double>() : *plan.slot_shares;
+  for (std::size_t phase = 0; phase < kNumPhases; ++phase) {
+    if (!job.phases[phase]) continue;
+    const auto layers = MeasureBalance(plan.plan.placement, *job.phases[phase], *job.topology, shares);
+    observer_->OnPredicted(static_cast<Phase>(phase), MeanBalancedness(layers));
+  }
 }
 
 bool DeploymentLoop::StillValid(const PlanJob& job) const {
@@ -229,6 +265,7 @@ void DeploymentLoop::NoteTick(UnchangedReason reason) {
 // One tick's plan, made without the lock: what came in meanwhile makes it void.
 void DeploymentLoop::PlanTick(const PlanJob& job, absl::Duration now) {
   const absl::StatusOr<TickPlan> plan = Plan(job);
+  if (plan.ok()) TellPredicted(job, *plan);
   Calls calls;
   {
     MutexLock lock(mutex_);

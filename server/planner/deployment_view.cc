@@ -78,6 +78,8 @@ absl::StatusOr<DeploymentControl> DeploymentLoop::Update(const ControlChange& ch
     if (retired_) return absl::NotFoundError("the deployment is not known");
     EPLB_ASSIGN_OR_RETURN(changed,
                           ApplyControlChange(*control_, change, spec_->topology().num_gpus(), parts_.clock->Now()));
+    const bool takes_away = !change.exclude_gpus.empty() || !change.drain_gpus.empty();
+    if (takes_away) EPLB_RETURN_IF_ERROR(CheckPlaceable(changed));
     if (validate_only) return changed;
     const bool same_gpus =
         changed.excluded_gpus == control_->excluded_gpus && changed.draining_gpus == control_->draining_gpus;

@@ -20,7 +20,13 @@ namespace eplb {
 // The live service behind the transport: telemetry in, placements out, with no transport types.
 //
 // It holds soft state only: workers tell it everything again in their hellos. A deployment is planned once all of its
-// ranks are covered by live or excluded workers and the newest version told of is known by its contents.
+// ranks were claimed, or given up, and the newest version told of is known by its contents.
+//
+// A worker that falls silent holds nothing up where one subscriber carries the placements: from its last report on, for
+// expire_after_intervals intervals and exclude_grace, its last loads stand for those to come; then its ranks are
+// planned around. Two things do wait, for as long at most: where all ranks switch at once nothing is published while
+// one of them is silent, since it may be alive and would route by another placement than the rest; and a silent
+// subscriber gets nothing. What was published is waited for until apply_timeout or prepare_timeout, whoever died.
 //
 // All classes here are thread-safe. Nothing blocks but RebalanceNow, which plans on the calling thread. Listeners are
 // called without any lock of the hub held, so they may call back into it; one that was handed over may be called once
@@ -112,7 +118,9 @@ class Hub {
   // INVALID_ARGUMENT for a negative page size or a token that no page gave.
   virtual absl::StatusOr<ListPage> ListDeployments(const ListRequest& request) const = 0;
 
-  // Changes a deployment's control, or with validate_only shows what it would be. NOT_FOUND, or as ApplyControlChange.
+  // Changes a deployment's control, or with validate_only shows what it would be. NOT_FOUND, or as ApplyControlChange;
+  // FAILED_PRECONDITION, naming how many experts are left without a place, where the GPUs taken away leave too few
+  // slots.
   virtual absl::StatusOr<DeploymentControl> UpdateDeployment(std::string_view deployment, const ControlChange& change,
                                                              bool validate_only) = 0;
 

@@ -55,6 +55,9 @@ class DeploymentObserver {
   // Once for each worker that falls silent (kExpired), is given up (kExcluded), or comes back (kLive).
   virtual void OnLiveness(std::string_view /*worker_id*/, Liveness /*now*/) {}
   virtual void OnSubWindow(const SubWindowFigures& /*figures*/) {}
+  // What the newest plan promises: mean balancedness over layers of the placement that it leads to, under the forecast
+  // (phase unset), or under one phase's newest loads.
+  virtual void OnPredicted(std::optional<Phase> /*phase*/, double /*balancedness*/) {}
   // Each tick that did not plan or publish, with the reason; kNone: it published.
   virtual void OnTick(UnchangedReason /*reason*/) {}
   // Each plan made, or why it failed; wall time that it took.

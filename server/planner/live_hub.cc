@@ -1,5 +1,6 @@
 // The Hub: deployments by name, and the handles that the transport holds.
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <string>
 #include <utility>
@@ -19,10 +20,32 @@ namespace {
 // A hello that meets a deployment on its way out is tried so often.
 constexpr int kHelloAttempts = 4;
 
+// The right to one of the sessions that may be open at once, given back at its end.
+class SessionPermit {
+ public:
+  static absl::StatusOr<SessionPermit> Take(const std::shared_ptr<std::atomic<int>>& open, int most) {
+    const int now_open = open->fetch_add(1) + 1;
+    SessionPermit permit(open);
+    if (now_open <= most) return permit;
+    return absl::ResourceExhaustedError(
+        absl::StrCat("workers of all deployments: ", now_open, ", must be at most max_workers = ", most));
+  }
+  SessionPermit(SessionPermit&&) = default;
+  SessionPermit& operator=(SessionPermit&&) = delete;
+  ~SessionPermit() {
+    if (open_ != nullptr) --*open_;
+  }
+
+ private:
+  explicit SessionPermit(std::shared_ptr<std::atomic<int>> open) : open_(std::move(open)) {}
+
+  std::shared_ptr<std::atomic<int>> open_;
+};
+
 class LiveSession final : public TelemetrySession {
  public:
-  LiveSession(std::shared_ptr<DeploymentLoop> loop, std::shared_ptr<SessionState> state)
-      : loop_(std::move(loop)), state_(std::move(state)) {}
+  LiveSession(std::shared_ptr<DeploymentLoop> loop, std::shared_ptr<SessionState> state, SessionPermit permit)
+      : permit_(std::move(permit)), loop_(std::move(loop)), state_(std::move(state)) {}
   ~LiveSession() override { loop_->CloseSession(state_, /*departed=*/false); }
 
   absl::StatusOr<ReportResult> Report(const LoadReportView& report) override { return loop_->Report(*state_, report); }
@@ -31,6 +54,7 @@ class LiveSession final : public TelemetrySession {
   void Close(bool departed) override { loop_->CloseSession(state_, departed); }
 
  private:
+  const SessionPermit permit_;
   const std::shared_ptr<DeploymentLoop> loop_;
   const std::shared_ptr<SessionState> state_;
 };
@@ -120,6 +144,8 @@ class LiveHub final : public Hub {
   LoadShedder shedder_;
   Scheduler scheduler_;
   const HubParts parts_;
+  // Shared with the sessions, which may outlive the hub's use of them.
+  const std::shared_ptr<std::atomic<int>> open_sessions_ = std::make_shared<std::atomic<int>>(0);
   mutable Mutex mutex_;
   Loops loops_ EPLB_GUARDED_BY(mutex_);
   bool draining_ EPLB_GUARDED_BY(mutex_) = false;
@@ -161,12 +187,15 @@ void LiveHub::Forget(const std::shared_ptr<DeploymentLoop>& loop, DeploymentLoop
 
 absl::StatusOr<std::unique_ptr<TelemetrySession>> LiveHub::OpenWorker(const WorkerHello& hello,
                                                                       std::shared_ptr<TelemetryListener> listener) {
+  EPLB_ASSIGN_OR_RETURN(SessionPermit permit, SessionPermit::Take(open_sessions_, options_.max_workers));
   absl::Status status;
   for (int attempt = 0; attempt < kHelloAttempts; ++attempt) {
     bool made = false;
     EPLB_ASSIGN_OR_RETURN(const std::shared_ptr<DeploymentLoop> loop, FindOrMake(hello, made));
     absl::StatusOr<DeploymentLoop::HelloResult> result = loop->Hello(hello, listener, nullptr);
-    if (result.ok() && !result->restate) return std::make_unique<LiveSession>(loop, std::move(result->session));
+    if (result.ok() && !result->restate) {
+      return std::make_unique<LiveSession>(loop, std::move(result->session), std::move(permit));
+    }
     status = result.status();
     if (result.ok()) {
       Forget(loop, DeploymentLoop::Condition::kAlways, absl::AbortedError("the deployment was stated anew"));

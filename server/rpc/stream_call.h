@@ -1,6 +1,7 @@
 #ifndef EPLB_SERVER_RPC_STREAM_CALL_H_
 #define EPLB_SERVER_RPC_STREAM_CALL_H_
 
+#include <grpc/grpc.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 
@@ -39,7 +40,9 @@ class StreamCall : public Base, public OpenStream {
 
   void BreakOff() final EPLB_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);  // keeps the context alive
-    if (context_ != nullptr) context_->TryCancel();
+    if (context_ == nullptr) return;
+    // Not TryCancel, whose CANCELLED says to the peer that it gave up itself.
+    grpc_call_cancel_with_status(context_->c_call(), GRPC_STATUS_UNAVAILABLE, "the server is stopping", nullptr);
   }
 
  protected:

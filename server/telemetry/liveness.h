@@ -8,7 +8,7 @@ namespace eplb {
 // Whether a worker reports.
 enum class Liveness {
   kLive,
-  kExpired,   // silent for longer than LivenessOptions::expire_after_intervals
+  kExpired,   // silent for longer than LivenessOptions::expire_after_intervals: its last loads stand in for it
   kExcluded,  // silent past the further grace: its ranks are planned around until a fresh hello
 };
 

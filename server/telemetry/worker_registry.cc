@@ -138,12 +138,6 @@ std::vector<int> WorkerRegistry::ExcludedRanks() const {
   return ranks;
 }
 
-bool WorkerRegistry::Settled() const {
-  return std::all_of(owner_.begin(), owner_.end(), [&](const WorkerRecord* owner) {
-    return owner == nullptr ? unclaimed_excluded_ : owner->liveness != Liveness::kExpired;
-  });
-}
-
 bool WorkerRegistry::HasUnclaimedRanks() const {
   return std::find(owner_.begin(), owner_.end(), nullptr) != owner_.end();
 }

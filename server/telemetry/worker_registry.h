@@ -30,8 +30,9 @@ struct WorkerRecord {
 // Which workers of one deployment there are, which ranks they report for, and who has fallen silent. Pure: time is
 // passed in, as monotonic time. Not thread-safe.
 //
-// A worker that is silent for expire_after_intervals intervals expires: it is no longer counted on, and another worker
-// may claim its ranks. After a further grace it is excluded: its ranks are planned around. A fresh hello brings it
+// A worker that is silent for expire_after_intervals intervals expires: another worker may claim its ranks, and until
+// it is excluded its last loads stand for those to come. After a further grace it is excluded: its ranks are planned
+// around. A fresh hello brings it
 // back. A rank that nobody claims is missing; it is excluded too after as long, where a placement of this service
 // is or was in force (SetEstablished): then somebody did hold it.
 class WorkerRegistry {
@@ -77,12 +78,11 @@ class WorkerRegistry {
 
   // Ranks that no live worker reports for and that are to be planned around; rising.
   std::vector<int> ExcludedRanks() const;
-  // Every rank is reported for by a live worker, or excluded: nothing is being waited for.
-  bool Settled() const;
-  // Some rank is claimed by nobody, neither live nor silent.
-  bool HasUnclaimedRanks() const;
+  // Some rank is claimed by nobody, neither live nor silent, and not planned around yet.
+  bool AwaitsUnclaimedRanks() const { return !unclaimed_excluded_ && HasUnclaimedRanks(); }
 
  private:
+  bool HasUnclaimedRanks() const;
   void ReleaseRanks(const WorkerRecord& record);
   absl::Duration ExpireAfter(absl::Duration interval) const { return options_.expire_after_intervals * interval; }
 

@@ -1,12 +1,18 @@
 #include "client/client.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "client/rebalance_messages.h"
 #include "server/base/field_errors.h"
 #include "tests/support/in_process_server.h"
@@ -68,6 +74,28 @@ TEST(ClientTest, TriesAnAbsentServerAgainAndThenNamesIt) {
   const absl::Status status = (*client)->Rebalance(MakeRequest()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr(address));
+  EXPECT_THAT(waits, SizeIs(2));
+}
+
+// Ends the first calls as a gRPC server does that closes its port at that moment.
+class ClosingService final : public v1::EplbService::Service {
+ public:
+  grpc::Status Rebalance(grpc::ServerContext*, const v1::RebalanceRequest*, v1::RebalanceResponse*) override {
+    return ++calls < 3 ? grpc::Status(grpc::StatusCode::CANCELLED, "CANCELLED") : grpc::Status::OK;
+  }
+  std::atomic<int> calls{0};
+};
+
+TEST(ClientTest, CallsThatAServerCancelledAreTriedAgain) {
+  ClosingService service;
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  std::vector<absl::Duration> waits;
+  const auto client = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
+  EXPECT_TRUE((*client)->Rebalance(MakeRequest()).ok());
   EXPECT_THAT(waits, SizeIs(2));
 }
 

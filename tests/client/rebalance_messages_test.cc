@@ -40,9 +40,10 @@ TEST(MakeRebalanceRequestTest, TheServerReadsWhatWasAsked) {
         .current = &current,
         .constraints = {.min_replicas = 1, .honour_groups = true},
         .options = {.policy = Policy::kOptimized,
-                    .work_limit = 1000,
                     .budget = {.per_layer = random.Int(0, 9), .total = random.Int(0, 9), .bytes = random.Int(0, 9)},
-                    .bytes_per_expert = 1 + random.Int(0, 99)}};
+                    .bytes_per_expert = 1 + random.Int(0, 99),
+                    .max_transfers_per_gpu = 1 + random.Int(0, 9),
+                    .traffic_shares = true}};
 
     const auto input = ReadRebalanceRequest(MakeRebalanceRequest(question), {}, {});
 
@@ -54,7 +55,8 @@ TEST(MakeRebalanceRequestTest, TheServerReadsWhatWasAsked) {
     EXPECT_EQ(input->samples[0].weight, sample.weight);
     EXPECT_EQ(input->current, current);
     EXPECT_EQ(input->options.policy, question.options.policy);
-    EXPECT_EQ(input->options.work_limit, question.options.work_limit);
+    EXPECT_EQ(input->options.max_transfers_per_gpu, question.options.max_transfers_per_gpu);
+    EXPECT_EQ(input->options.traffic_shares, question.options.traffic_shares);
     EXPECT_EQ(input->options.budget.per_layer, question.options.budget.per_layer);
     EXPECT_EQ(input->options.budget.total, question.options.budget.total);
     EXPECT_EQ(input->options.budget.bytes, question.options.budget.bytes);

@@ -17,6 +17,9 @@ class ScriptedPlanner final : public TickPlanner {
  public:
   absl::StatusOr<TickPlan> Plan(const TickInput& input) const override {
     const int plans = ++plans_;
+    double tokens = 0;
+    for (const double load : input.history.back().layer(0)) tokens += load;
+    newest_tokens_ = tokens;
     const Topology& topology = *input.topology;
     const Placement& current = *input.current;
     std::vector<std::int32_t> cells;
@@ -47,10 +50,13 @@ class ScriptedPlanner final : public TickPlanner {
   }
 
   int plans() const { return plans_; }
+  // In the first layer of the newest sub-window that was planned from.
+  double newest_tokens() const { return newest_tokens_; }
   std::atomic<bool> changes_nothing{false};
 
  private:
   mutable std::atomic<int> plans_{0};
+  mutable std::atomic<double> newest_tokens_{0};
 };
 
 }  // namespace eplb::testing

@@ -99,6 +99,7 @@ Json DeploymentJson(const v1::Deployment& deployment) {
            deployment.unchanged_reason() == v1::UNCHANGED_REASON_UNSPECIFIED
                ? Json(nullptr)
                : Json(EnumText(v1::UnchangedReason_Name(deployment.unchanged_reason()), "UNCHANGED_REASON_"))},
+          {"last_error", deployment.last_error()},
           {"last_report_time", TimeJson(deployment.has_last_report_time(), deployment.last_report_time())},
           {"fetches", deployment.fetches()},
           {"fetched_bytes", deployment.fetched_bytes()}};

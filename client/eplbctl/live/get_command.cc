@@ -48,6 +48,7 @@ std::string PlacementTable(const v1::GetPlacementResponse& response, bool colour
     absl::StrAppend(
         &out, ", unchanged: ", EnumText(v1::UnchangedReason_Name(deployment.unchanged_reason()), "UNCHANGED_REASON_"));
   }
+  if (!deployment.last_error().empty()) absl::StrAppend(&out, "\nlast error: ", deployment.last_error());
   absl::StrAppend(&out, "\n\n", DeploymentTable({deployment}).Format(colour), "\n");
   TextTable table({"worker", "ranks", "liveness", "watching", "applied", "newest", "state", "reports", "lost",
                    "last report", "error"});

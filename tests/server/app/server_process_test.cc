@@ -27,6 +27,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::HttpGet;
 using testing::LogValue;
+using ::testing::Not;
 using testing::ServerProcess;
 using testing::TemporaryDirectory;
 
@@ -164,7 +165,7 @@ TEST(Server, ServesTlsToWhomTheRulesAllow) {
                    "' private_key_file: '", directory.Write("server.key", server_certificate.private_key),
                    "' client_ca_file: '", directory.Write("ca.pem", authority.certificate()),
                    "' } authorization { enabled: true rules { identity: 'spiffe://test/viewer' role: viewer } }"));
-  ServerProcess server(QuietCommand({"--config", config}));
+  ServerProcess server(QuietCommand({"--config", config, "--logging.level=trace"}));
   const std::string address = LogValue(server.WaitForLine("event=server_ready"), "grpc");
   EXPECT_EQ(CallServer(address), grpc::StatusCode::UNAVAILABLE) << "plaintext";
 
@@ -181,6 +182,10 @@ TEST(Server, ServesTlsToWhomTheRulesAllow) {
   v1::UpdateDeploymentResponse updated;
   EXPECT_EQ(stub->UpdateDeployment(&update_context, update, &updated).error_code(),
             grpc::StatusCode::PERMISSION_DENIED);
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.WaitForEnd(), 0);
+  EXPECT_THAT(server.log(), Not(HasSubstr("PRIVATE KEY")));
+  EXPECT_THAT(server.log(), Not(HasSubstr(server_certificate.private_key.substr(60, 40))));
 }
 
 TEST(Server, TheReadyFileIsThereWhileItIsReady) {

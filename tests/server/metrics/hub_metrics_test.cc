@@ -76,7 +76,9 @@ TEST(HubMetrics, KeepsPhasesApart) {
   const auto observer = world.metrics.OnDeployment(SpecOf("a"));
   observer->OnSubWindow({.phase = Phase::kPrefill, .live = {{.mean = 1, .max = 2}}, .contiguous = {}});
   observer->OnSubWindow({.phase = Phase::kDecode, .live = {{.mean = 1, .max = 4}}, .contiguous = {}});
+  observer->OnPredicted(Phase::kDecode, 0.75);
   const auto samples = world.samples();
+  EXPECT_EQ(samples.at(R"(eplb_predicted_balancedness_ratio{deployment="a",phase="decode"})"), 0.75);
   EXPECT_EQ(samples.at(R"(eplb_balancedness_ratio{deployment="a",phase="prefill"})"), 0.5);
   EXPECT_EQ(samples.at(R"(eplb_balancedness_ratio{deployment="a",phase="decode"})"), 0.25);
   EXPECT_THAT(samples, Not(Contains(Key(R"(eplb_balancedness_ratio{deployment="a",phase="all"})"))));

@@ -178,6 +178,85 @@ TEST(HubTest, SilentWorkersExpireThenTheirRanksAreExcludedUntilAFreshHello) {
   EXPECT_THAT(world.Violations(), IsEmpty());
 }
 
+TEST(HubTest, ASilentWorkerDoesNotHoldUpItsDeploymentAndItsLastLoadsCount) {
+  HubWorld world;
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  const double tokens = world.planner.newest_tokens();
+  world.workers[3]->Disconnect();
+  for (int i = 0; i < 13; ++i) {  // 3 intervals until it expires and 60 s of grace, from its report on
+    const int plans = world.planner.plans();
+    world.Interval();
+    world.Deliver();
+    EXPECT_EQ(world.planner.plans(), plans + 1) << "interval " << i;
+    EXPECT_DOUBLE_EQ(world.planner.newest_tokens(), tokens) << "interval " << i;
+  }
+  EXPECT_EQ(world.View().workers[3].liveness, Liveness::kExpired);
+  world.Interval();
+  world.Interval();
+  EXPECT_EQ(world.View().workers[3].liveness, Liveness::kExcluded);
+  EXPECT_LT(world.planner.newest_tokens(), tokens) << "no longer than that";
+  EXPECT_THAT(world.Violations(), IsEmpty());
+}
+
+TEST(HubTest, WhereAllRanksSwitchAtOnceASilentOneIsNotLeftBehind) {
+  HubWorld world({}, SmallSpec("prod/r1", CoordinationMode::kAllRanks));
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  world.workers[3]->Disconnect();
+  for (int i = 0; i < 4; ++i) {
+    world.Interval();
+    world.Deliver();
+  }
+  ASSERT_EQ(world.View().workers[3].liveness, Liveness::kExpired);
+  const PlacementVersion before = world.View().in_force.version;
+  for (int i = 0; i < 8; ++i) {
+    world.Interval();
+    world.Deliver();
+  }
+  EXPECT_EQ(world.View().in_force.version, before);
+  EXPECT_EQ(world.View().summary.unchanged_reason, UnchangedReason::kAwaitingWorkers);
+  for (int i = 0; i < 6; ++i) {
+    world.Interval();
+    world.Deliver();
+  }
+  EXPECT_GT(world.View().in_force.version, before) << "once it is given up";
+  EXPECT_THAT(world.Violations(), IsEmpty());
+}
+
+TEST(HubTest, NothingIsPublishedToASilentSubscriber) {
+  HubWorld world;
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  const auto others_report = [&] {
+    for (std::size_t i = 1; i < 4; ++i) EXPECT_TRUE(world.workers[i]->Report().ok());
+    world.clock.Advance(absl::Seconds(5));
+    world.hub->RunDue();
+  };
+  for (int i = 0; i < 4; ++i) others_report();
+  ASSERT_EQ(world.View().workers[0].liveness, Liveness::kExpired);
+  world.Deliver();  // it still reads
+  const int plans = world.planner.plans();
+  for (int i = 0; i < 3; ++i) others_report();
+  EXPECT_EQ(world.planner.plans(), plans);
+  EXPECT_EQ(world.View().summary.unchanged_reason, UnchangedReason::kAwaitingWorkers);
+}
+
+TEST(HubTest, TheMostWorkersOfAllDeploymentsIsABound) {
+  HubOptions options;
+  options.max_workers = 3;
+  HubWorld world(options);
+  for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(world.workers[i]->Connect(*world.hub).ok());
+  const absl::Status status = world.workers[3]->Connect(*world.hub);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("max_workers = 3"));
+  world.workers[0]->Disconnect();
+  EXPECT_TRUE(world.workers[3]->Connect(*world.hub).ok());
+}
+
 TEST(HubTest, ASecondWorkerForTheSameRankIsRefusedAndTheRankNamed) {
   HubWorld world;
   world.ConnectAll();
@@ -415,16 +494,35 @@ TEST(HubTest, ADeploymentWithoutEnoughSlotsSaysSoUntilGpusAreRestored) {
   world.ConnectAll();
   world.Interval();
   world.Deliver();
-  ASSERT_TRUE(world.hub->UpdateDeployment(world.spec.name(), {.exclude_gpus = {1, 2}}, false).ok());
-  world.Interval();
-  world.Interval();
+  for (const std::size_t silent : {2U, 3U}) world.workers[silent]->Disconnect();
+  for (int i = 0; i < 17; ++i) {
+    world.Interval();
+    world.Deliver();
+  }
   EXPECT_EQ(world.View().summary.unchanged_reason, UnchangedReason::kInfeasible);
   EXPECT_THAT(world.View().summary.last_error, HasSubstr("too few slots"));
 
-  ASSERT_TRUE(world.hub->UpdateDeployment(world.spec.name(), {.restore_gpus = {1, 2}}, false).ok());
+  for (const std::size_t silent : {2U, 3U}) ASSERT_TRUE(world.workers[silent]->Connect(*world.hub).ok());
   world.hub->RunDue();
   EXPECT_EQ(world.View().summary.unchanged_reason, UnchangedReason::kNone) << "without waiting out the backoff";
   EXPECT_EQ(world.View().summary.last_error, "");
+}
+
+TEST(HubTest, GpusThatAreNeededCannotBeTakenAwayAndTheExpertsAreNamed) {
+  HubWorld world;
+  world.ConnectAll();
+  const auto refusal = [&](const ControlChange& change, bool validate_only) {
+    const absl::Status status = world.hub->UpdateDeployment(world.spec.name(), change, validate_only).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    return std::string(status.message());
+  };
+  for (const bool validate_only : {true, false}) {
+    EXPECT_THAT(refusal({.exclude_gpus = {1}, .drain_gpus = {2}}, validate_only),
+                HasSubstr("usable slots 6 < experts 8: 2 experts cannot be placed in any layer; layer 0 has lost every "
+                          "replica of"));
+  }
+  EXPECT_TRUE(world.View().summary.control->draining_gpus.empty());
+  EXPECT_TRUE(world.hub->UpdateDeployment(world.spec.name(), {.drain_gpus = {2}}, false).ok());
 }
 
 TEST(HubTest, ARequestForADeploymentWithoutAnyGpuFailsThePrecondition) {
@@ -505,6 +603,23 @@ TEST(HubTest, BoundsAreNamedWhereTheyAreReached) {
   ASSERT_TRUE(second.ok());
   EXPECT_THAT(std::string(world.hub->Watch({.deployment = "prod/r1"}, nullptr).status().message()),
               HasSubstr("max_watchers_per_deployment = 2"));
+}
+
+TEST(HubTest, AnIdleDeploymentWakesNobody) {
+  HubOptions options;
+  options.deployment_retention = absl::Hours(1);
+  HubWorld world(options);
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  for (const auto& worker : world.workers) worker->Disconnect();
+  for (int i = 0; i < 20; ++i) world.Interval();  // expired, excluded, timed out
+  int run = 0;
+  for (int i = 0; i < 600; ++i) {
+    world.clock.Advance(absl::Seconds(5));
+    run += world.hub->RunDue();
+  }
+  EXPECT_EQ(run, 0) << "in 50 minutes";
 }
 
 TEST(HubTest, ADeploymentThatNobodyReportsForIsForgotten) {

@@ -38,17 +38,16 @@ class WorkerRegistryTest : public ::testing::Test {
 TEST_F(WorkerRegistryTest, SilenceExpiresThenExcludesAndAHelloBringsBack) {
   ASSERT_TRUE(registry_.Hello(Worker("a", 0, 2), now_).ok());
   ASSERT_TRUE(registry_.Hello(Worker("b", 2, 2), now_).ok());
-  EXPECT_TRUE(registry_.Settled());
+  EXPECT_FALSE(registry_.AwaitsUnclaimedRanks());
   EXPECT_EQ(registry_.NextDeadline(kInterval), now_ + absl::Seconds(15));
   EXPECT_THAT(Pass(14), IsEmpty());
   registry_.Heard("b", now_);
   EXPECT_THAT(Pass(1), ElementsAre("a:1"));
-  EXPECT_FALSE(registry_.Settled());
   EXPECT_THAT(registry_.ExcludedRanks(), IsEmpty());
   registry_.Heard("b", now_ + absl::Seconds(60));
   EXPECT_THAT(Pass(60), ElementsAre("a:2"));
   EXPECT_THAT(registry_.ExcludedRanks(), ElementsAre(0, 1));
-  EXPECT_TRUE(registry_.Settled());
+  EXPECT_FALSE(registry_.AwaitsUnclaimedRanks());
   registry_.Heard("a", now_);
   registry_.Heard("b", now_);
   EXPECT_THAT(Pass(1), IsEmpty()) << "a report does not bring an excluded one back";
@@ -72,7 +71,7 @@ TEST_F(WorkerRegistryTest, ARankHasOneLiveWorker) {
   EXPECT_EQ(registry_.workers().size(), 1U);
   Pass(20);
   EXPECT_THAT(registry_.Hello(Worker("b", 1, 2), now_)->replaced, ElementsAre("a")) << "an expired one gives way";
-  EXPECT_TRUE(registry_.HasUnclaimedRanks());
+  EXPECT_TRUE(registry_.AwaitsUnclaimedRanks());
 }
 
 TEST_F(WorkerRegistryTest, AWorkerReplacesItselfWithOtherRanks) {
@@ -95,11 +94,11 @@ TEST_F(WorkerRegistryTest, RanksThatNobodyClaimsAreExcludedOnlyWhereTheDeploymen
   ASSERT_TRUE(registry_.Hello(Worker("a", 0, 3), now_).ok());
   registry_.Heard("a", now_ + absl::Seconds(75));
   Pass(75);
-  EXPECT_FALSE(registry_.Settled()) << "it may still be starting";
+  EXPECT_TRUE(registry_.AwaitsUnclaimedRanks()) << "it may still be starting";
   registry_.SetEstablished();
   Pass(0);
   EXPECT_THAT(registry_.ExcludedRanks(), ElementsAre(3));
-  EXPECT_TRUE(registry_.Settled());
+  EXPECT_FALSE(registry_.AwaitsUnclaimedRanks());
 }
 
 TEST_F(WorkerRegistryTest, AGoodbyeFreesTheRanks) {
