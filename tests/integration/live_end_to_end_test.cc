@@ -251,10 +251,13 @@ TEST_F(LiveEndToEndTest, OperatorsSeeAndControlItFromTheCommandLine) {
 
   EXPECT_THAT(Eplbctl({"pause", deployment_, "--comment", "why"}).out, HasSubstr("test/operated: paused (why)"));
   EXPECT_EQ(Get().deployment().control().mode(), v1::DEPLOYMENT_MODE_PAUSED);
-  EXPECT_THAT(Eplbctl({"drain", deployment_, "--gpus", "3,7"}).out, HasSubstr("draining GPUs 3,7"));
+  EXPECT_THAT(Eplbctl({"drain", deployment_, "--gpus", "3"}).out, HasSubstr("draining GPUs 3"));
+  const ProgramResult too_many = Eplbctl({"drain", deployment_, "--gpus", "7"});
+  EXPECT_EQ(too_many.exit_code, 1);
+  EXPECT_THAT(too_many.err, HasSubstr("usable slots 30 < experts 32: 2 experts cannot be placed"));
+  EXPECT_THAT(Eplbctl({"restore", deployment_, "--gpus", "3"}).out, Not(HasSubstr("draining")));
   EXPECT_THAT(Eplbctl({"drain", deployment_, "--gpus", "5", "--exclude", "--dry-run"}).out, HasSubstr("dry run"));
   EXPECT_TRUE(Get().deployment().control().excluded_gpus().empty());
-  EXPECT_THAT(Eplbctl({"restore", deployment_, "--gpus", "3,7"}).out, Not(HasSubstr("draining")));
   ASSERT_TRUE(Eventually([&] { return AllHaveApplied(); }));
 
   const TemporaryDirectory directory;
