@@ -42,9 +42,11 @@ def balance_panels():
                "and what the same loads would cost with the contiguous placement. 1 is perfect.",
                [target(f'max by (placement) (eplb_step_time_ratio{{{DEPLOYMENT}, phase="all"}})', "{{placement}}")], "short",
                width=12, low=1),
-        series("Balancedness by phase", "Mean over layers of mean GPU load / maximum GPU load; prefill and decode apart where "
-               "reports tell them apart.",
-               [target(f"max by (phase) (eplb_balancedness_ratio{{{DEPLOYMENT}}})", "{{phase}}")], "percentunit",
+        series("Balancedness by phase", "Mean over layers of mean GPU load / maximum GPU load, live and as the newest plan "
+               "promises; prefill and decode apart where reports tell them apart.",
+               [target(f"max by (phase) (eplb_balancedness_ratio{{{DEPLOYMENT}}})", "{{phase}}"),
+                target(f"max by (phase) (eplb_predicted_balancedness_ratio{{{DEPLOYMENT}}})", "{{phase}}, as planned")],
+               "percentunit",
                width=12, low=0, high=1),
         series("Worst layer", "Balancedness of the least balanced layer, by phase.",
                [target(f"max by (phase) (eplb_worst_layer_balancedness_ratio{{{DEPLOYMENT}}})", "{{phase}}")], "percentunit",
