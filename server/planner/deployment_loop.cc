@@ -10,6 +10,9 @@
 namespace eplb {
 namespace {
 
+// So many first sub-windows wait for workers that have not reported yet: as long as silence takes to be noticed.
+constexpr int kMostIncomplete = 3;
+
 Placement Contiguous(const DeploymentSpec& spec) {
   absl::StatusOr<Placement> placement = ContiguousPlacement(spec.num_layers(), spec.num_experts(), spec.topology());
   EPLB_CHECK(placement.ok());  // the spec has slots for all experts
@@ -194,6 +197,13 @@ std::optional<DeploymentLoop::MeasureJob> DeploymentLoop::CloseSubWindow(absl::D
     NoteTick(only_warmup_ ? UnchangedReason::kWarmingUp : UnchangedReason::kStaleTelemetry);
     return std::nullopt;
   }
+  if (history_.size() == 0 && incomplete_ < kMostIncomplete && !AllHaveTold()) {
+    // Right after a start workers come back one by one. By slot each tells of its own experts alone, and a plan for the
+    // first ones would take all other experts for cold.
+    ++incomplete_;
+    NoteTick(UnchangedReason::kWarmingUp);
+    return std::nullopt;
+  }
   if (!history_.Push(sum, now)) {
     only_warmup_ = false;
     NoteTick(UnchangedReason::kNoLoad);
@@ -218,6 +228,13 @@ std::optional<DeploymentLoop::MeasureJob> DeploymentLoop::CloseSubWindow(absl::D
   }
   if (figures_.predicted_step_time > 0) job.predicted_step_time = figures_.predicted_step_time;
   return job;
+}
+
+bool DeploymentLoop::AllHaveTold() const {
+  return !registry_.AwaitsUnclaimedRanks() && std::all_of(folds_.begin(), folds_.end(), [&](const auto& entry) {
+    const WorkerRecord* record = registry_.Find(entry.first);
+    return record == nullptr || record->liveness != Liveness::kLive || entry.second->counters().last_report;
+  });
 }
 
 void DeploymentLoop::Measure(const MeasureJob& job) {

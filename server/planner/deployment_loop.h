@@ -186,6 +186,8 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   void RunSoon() const;
   absl::Duration NextDue(absl::Duration now) const EPLB_REQUIRES(mutex_);
   std::optional<MeasureJob> CloseSubWindow(absl::Duration now) EPLB_REQUIRES(mutex_);
+  // Every live worker has reported at least once, and every rank is claimed or planned around.
+  bool AllHaveTold() const EPLB_REQUIRES(mutex_);
   void Measure(const MeasureJob& job) EPLB_EXCLUDES(mutex_);
 
   bool Forgotten(absl::Duration now) const EPLB_REQUIRES(mutex_);
@@ -243,6 +245,7 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   bool replan_ EPLB_GUARDED_BY(mutex_) = false;  // control or exclusions changed: plan without waiting for a tick
   bool draining_ EPLB_GUARDED_BY(mutex_) = false;
   bool retired_ EPLB_GUARDED_BY(mutex_) = false;
+  int incomplete_ EPLB_GUARDED_BY(mutex_) = 0;         // first sub-windows that were dropped
   bool plan_failed_ EPLB_GUARDED_BY(mutex_) = false;   // figures_.last_error is of the newest plan
   bool infeasible_ EPLB_GUARDED_BY(mutex_) = false;    // for want of slots
   bool only_warmup_ EPLB_GUARDED_BY(mutex_) = true;    // no sub-window yet

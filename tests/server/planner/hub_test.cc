@@ -54,6 +54,32 @@ TEST(HubTest, NothingIsPlannedUntilEveryRankIsReportedFor) {
   EXPECT_EQ(world.planner.plans(), 1);
 }
 
+TEST(HubTest, TheFirstPlanWaitsForTheLoadsOfEveryLiveWorker) {
+  HubWorld world;
+  world.ConnectAll();
+  for (const auto& worker : world.workers) ASSERT_TRUE(worker->AnswerDirectives().ok());
+  ASSERT_TRUE(world.workers[0]->Report().ok());  // of its own slots: for the other experts it says nothing
+  world.clock.Advance(world.options_.report_interval);
+  world.hub->RunDue();
+  EXPECT_EQ(world.planner.plans(), 0);
+  EXPECT_EQ(world.View().summary.unchanged_reason, UnchangedReason::kWarmingUp);
+
+  world.Interval();
+  EXPECT_EQ(world.planner.plans(), 1);
+}
+
+TEST(HubTest, AWorkerThatNeverReportsHoldsNobodyUpForLong) {
+  HubWorld world;
+  world.ConnectAll();
+  for (int interval = 0; interval < 4; ++interval) {
+    for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(world.workers[i]->Report().ok());
+    ASSERT_TRUE(world.workers[3]->Connect(*world.hub).ok());  // alive, by its hellos
+    world.clock.Advance(world.options_.report_interval);
+    world.hub->RunDue();
+  }
+  EXPECT_EQ(world.planner.plans(), 1);
+}
+
 TEST(HubTest, TheNextPlanWaitsForTheAnswerToTheLast) {
   HubWorld world;
   world.ConnectAll();
