@@ -21,6 +21,15 @@ absl::Status FromBadRequest(const google::rpc::BadRequest& details) {
   return errors.ToStatus();
 }
 
+// gRPC tells the story of its channel; what a caller wants to know is its end.
+std::string EndOfStory(const std::string& message) {
+  constexpr std::string_view kConnect = "Failed to connect to remote host: ";
+  const std::size_t connect = message.rfind(kConnect);
+  if (connect != std::string::npos) return "cannot connect: " + message.substr(connect + kConnect.size());
+  if (message.find("DNS resolution failed for ") != std::string::npos) return "cannot connect: no such host name";
+  return message;
+}
+
 std::string OneLine(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
@@ -32,8 +41,8 @@ std::string OneLine(std::string text) {
 absl::Status StatusFromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   const auto code = static_cast<absl::StatusCode>(status.error_code());
-  absl::Status result(code,
-                      OneLine(status.error_message().empty() ? "the server gave no reason" : status.error_message()));
+  absl::Status result(
+      code, status.error_message().empty() ? "the server gave no reason" : OneLine(EndOfStory(status.error_message())));
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) return result;
   std::optional<absl::Duration> retry_delay;

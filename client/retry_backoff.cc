@@ -19,8 +19,10 @@ double RetryBackoff::NextJitter() {
 }
 
 std::optional<absl::Duration> RetryBackoff::NextWait(const absl::Status& error, absl::Duration remaining) {
-  const bool transient =
-      error.code() == absl::StatusCode::kUnavailable || error.code() == absl::StatusCode::kResourceExhausted;
+  // CANCELLED comes from a server that closes under a call: nobody here cancels one.
+  const bool transient = error.code() == absl::StatusCode::kUnavailable ||
+                         error.code() == absl::StatusCode::kResourceExhausted ||
+                         error.code() == absl::StatusCode::kCancelled;
   if (!transient || ++attempts_ >= options_.max_attempts) return std::nullopt;
   const absl::Duration advised = RetryDelayOf(error).value_or(absl::ZeroDuration());
   const absl::Duration wait = std::max(backoff_ * NextJitter(), advised);

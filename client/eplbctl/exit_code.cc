@@ -13,6 +13,7 @@ ExitCode ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kCancelled:
       return ExitCode::kUnreachable;
     default:
       return ExitCode::kFailed;

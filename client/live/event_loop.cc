@@ -70,7 +70,9 @@ class EventLoop::Tasks {
   bool stopping_ EPLB_GUARDED_BY(mutex_) = false;
 };
 
-bool EventLoop::Poster::Post(std::function<void()> task) const { return tasks_->Add(absl::ZeroDuration(), task); }
+bool EventLoop::Poster::PostAfter(absl::Duration delay, std::function<void()> task) const {
+  return tasks_->Add(delay, task);
+}
 
 EventLoop::EventLoop() : tasks_(std::make_shared<Tasks>()), thread_([tasks = tasks_] { tasks->Run(); }) {}
 

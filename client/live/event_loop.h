@@ -22,7 +22,8 @@ class EventLoop {
   class Poster {
    public:
     // False where the loop is gone: the task never runs.
-    bool Post(std::function<void()> task) const;
+    bool Post(std::function<void()> task) const { return PostAfter(absl::ZeroDuration(), std::move(task)); }
+    bool PostAfter(absl::Duration delay, std::function<void()> task) const;
 
    private:
     friend class EventLoop;

@@ -25,12 +25,13 @@ struct PlacementChange {
 // What a worker's engine does. All calls come on the loop's thread and must not block it.
 class Engine {
  public:
+  using Done = std::function<void(const absl::Status&)>;
+
   virtual ~Engine() = default;
 
   // Stages the weights that the change needs, then calls done once, from any thread. On an error the change is dropped
   // and its former placement stays in force. One change is staged at a time; Discard may come before done was called.
-  virtual void Prepare(std::shared_ptr<const PlacementChange> change,
-                       std::function<void(const absl::Status&)> done) = 0;
+  virtual void Prepare(std::shared_ptr<const PlacementChange> change, Done done) = 0;
   // Switches routing over to the change that was prepared. Must succeed.
   virtual void Activate(const PlacementChange& change) = 0;
   // Drops the change, prepared or still preparing.
@@ -42,6 +43,12 @@ class Engine {
   virtual void OnError(const absl::Status& /*error*/) {}
 };
 
+// Faults for tests and simulators of a bad way to the service; none by default.
+struct FleetWorkerFaults {
+  std::function<int()> report_copies = {};           // how often the next report is sent: 0 loses it, 2 repeats it
+  absl::Duration read_pause = absl::ZeroDuration();  // before each event of the watch is read
+};
+
 struct FleetWorkerOptions {
   v1::DeploymentSpec spec;
   std::string worker_id;
@@ -51,10 +58,11 @@ struct FleetWorkerOptions {
   std::vector<v1::LayerPlacement> initial;  // the layout that the engine starts with, all layers in the spec's order
   bool watch = true;                        // false: another worker of the group hands placements on (Adopt)
   absl::Duration first_backoff = absl::Milliseconds(200);
-  absl::Duration max_backoff = absl::Seconds(5);
+  absl::Duration max_backoff = absl::Seconds(2);
   absl::Duration status_deadline = absl::Seconds(5);
   std::uint64_t jitter_seed = 0;  // differs between workers, so that they do not come back all at once
   std::string user_agent = {};
+  FleetWorkerFaults faults = {};
 };
 
 // What a worker has done so far.
@@ -63,6 +71,7 @@ struct FleetWorkerStats {
   std::uint64_t reports_held_back = 0;  // an interval passed while the stream was not writable; its loads went on
   std::uint64_t acknowledged = 0;       // highest sequence that the service acknowledged
   std::uint64_t connects = 0;
+  bool connected = false;  // the service has answered the hello of the stream that is open
   std::uint64_t placements_applied = 0;
   std::uint64_t placements_rejected = 0;
   absl::Duration report_interval = absl::ZeroDuration();
@@ -74,6 +83,15 @@ struct FleetWorkerStats {
 // backoff whenever anything breaks, saying hello with what is in force so that a service that lost its state gets it
 // back. While the service is away, the placement in force stays in force.
 // Thread-safe. Engine, loop and stub must outlive the worker; the worker keeps running until Stop or destruction.
+//
+//   const auto stub = v1::EplbService::NewStub(*NewChannel({.target = "eplb:50051"}));
+//   EventLoop loop;
+//   MyEngine engine;  // implements Engine: stage weights, switch, count tokens
+//   FleetWorker worker({.spec = spec, .worker_id = "worker-3", .incarnation = pod_uid,
+//                       .first_rank = 24, .num_ranks = 8, .initial = layers}, *stub, loop, engine);
+//   worker.Start();
+//
+// tests/client/live/minimal_worker_test.cc is that, whole.
 class FleetWorker {
  public:
   FleetWorker(FleetWorkerOptions options, v1::EplbService::Stub& stub, EventLoop& loop, Engine& engine);

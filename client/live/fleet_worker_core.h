@@ -42,6 +42,7 @@ class FleetWorker::Core : public std::enable_shared_from_this<Core> {
   void ConnectTelemetry();
   void OnTelemetryEnd(const absl::Status& status);
   void OnDirectives(const v1::StreamTelemetryResponse& response);
+  void OnWritable();
   void SendHello(bool with_current);
   void ScheduleReport();
   bool SendReport();
@@ -74,8 +75,9 @@ class FleetWorker::Core : public std::enable_shared_from_this<Core> {
 
   std::shared_ptr<TelemetryCall> telemetry_;
   ReconnectDelay telemetry_delay_;
-  bool greeted_ = false;     // the service answered this stream's hello
-  bool hello_owed_ = false;  // a hello with the placement could not be sent yet
+  bool greeted_ = false;                                // the service answered this stream's hello
+  bool hello_owed_ = false;                             // a hello with the placement could not be sent yet
+  std::optional<v1::StreamTelemetryRequest> repeated_;  // FleetWorkerFaults: to be sent once more
   bool report_scheduled_ = false;
   absl::Duration interval_ = absl::ZeroDuration();
   std::uint64_t sequence_ = 0;

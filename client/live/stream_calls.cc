@@ -122,7 +122,12 @@ class WatchCall::Reactor final : public grpc::ClientReadReactor<v1::WatchPlaceme
             return;
           }
           if (!call->cancelled_) call->callbacks_.on_event(response);
-          call->reactor_->ReadNext();
+          call->paused_ = true;
+          if (call->read_pause_ <= absl::ZeroDuration() || call->cancelled_) {
+            call->ReadNext();
+          } else {
+            call->loop_.PostAfter(call->read_pause_, [call] { call->ReadNext(); });
+          }
         });
     if (posted) return;
     Cancel();
@@ -145,15 +150,22 @@ class WatchCall::Reactor final : public grpc::ClientReadReactor<v1::WatchPlaceme
 };
 
 std::shared_ptr<WatchCall> WatchCall::Start(v1::EplbService::Stub& stub, EventLoop& loop,
-                                            v1::WatchPlacementsRequest request, Callbacks callbacks) {
-  std::shared_ptr<WatchCall> call(new WatchCall(loop, std::move(callbacks)));
+                                            v1::WatchPlacementsRequest request, Callbacks callbacks,
+                                            absl::Duration read_pause) {
+  std::shared_ptr<WatchCall> call(new WatchCall(loop, std::move(callbacks), read_pause));
   call->reactor_ = new Reactor(stub, std::move(request), call);
   return call;
 }
 
+void WatchCall::ReadNext() {
+  if (std::exchange(paused_, false) && reactor_ != nullptr) reactor_->ReadNext();
+}
+
 void WatchCall::Cancel() {
   cancelled_ = true;
-  if (reactor_ != nullptr) reactor_->Cancel();
+  if (reactor_ == nullptr) return;
+  reactor_->Cancel();
+  ReadNext();  // only a read sees the end
 }
 
 void StartStatusReport(v1::EplbService::Stub& stub, EventLoop& loop, v1::ReportPlacementStatusRequest request,

@@ -48,7 +48,8 @@ class TelemetryCall : public std::enable_shared_from_this<TelemetryCall> {
   bool cancelled_ = false;
 };
 
-// One placement watch, under the same rules.
+// One placement watch, under the same rules. The next event is read once the former one was handled, and read_pause has
+// passed.
 class WatchCall : public std::enable_shared_from_this<WatchCall> {
  public:
   struct Callbacks {
@@ -57,18 +58,23 @@ class WatchCall : public std::enable_shared_from_this<WatchCall> {
   };
 
   static std::shared_ptr<WatchCall> Start(v1::EplbService::Stub& stub, EventLoop& loop,
-                                          v1::WatchPlacementsRequest request, Callbacks callbacks);
+                                          v1::WatchPlacementsRequest request, Callbacks callbacks,
+                                          absl::Duration read_pause = absl::ZeroDuration());
 
   void Cancel();
 
  private:
   class Reactor;
 
-  WatchCall(const EventLoop& loop, Callbacks callbacks) : loop_(loop.poster()), callbacks_(std::move(callbacks)) {}
+  WatchCall(const EventLoop& loop, Callbacks callbacks, absl::Duration read_pause)
+      : loop_(loop.poster()), callbacks_(std::move(callbacks)), read_pause_(read_pause) {}
+  void ReadNext();
 
   const EventLoop::Poster loop_;
   Callbacks callbacks_;
+  const absl::Duration read_pause_;
   Reactor* reactor_ = nullptr;
+  bool paused_ = false;  // an event was handled, the next one is not read yet
   bool cancelled_ = false;
 };
 

@@ -48,7 +48,8 @@ void FleetWorker::Core::ConnectWatch() {
                                    calls->Done();
                                    const std::shared_ptr<Core> self = weak.lock();
                                    if (self != nullptr && !self->stopped_) self->OnWatchEnd(status);
-                                 }});
+                                 }},
+                            options_.faults.read_pause);
 }
 
 void FleetWorker::Core::OnWatchEnd(const absl::Status& status) {

@@ -48,6 +48,7 @@ void FleetWorker::Core::RunAfter(absl::Duration delay, void (Core::*what)()) {
 void FleetWorker::Core::ConnectTelemetry() {
   greeted_ = false;
   hello_owed_ = false;
+  repeated_.reset();
   ++stats_.connects;
   // Each callback holds the number of its stream: what a stream says after another took its place does not count.
   const std::uint64_t number = stats_.connects;
@@ -63,8 +64,7 @@ void FleetWorker::Core::ConnectTelemetry() {
                                          },
                                      .on_writable =
                                          [current] {
-                                           const auto self = current();
-                                           if (self != nullptr && self->hello_owed_) self->SendHello(true);
+                                           if (const auto self = current()) self->OnWritable();
                                          },
                                      .on_end =
                                          [current, calls = calls_](const absl::Status& status) {
@@ -79,6 +79,14 @@ void FleetWorker::Core::OnTelemetryEnd(const absl::Status& status) {
   greeted_ = false;
   engine_.OnError(status.ok() ? absl::UnavailableError("the service ended the telemetry stream") : status);
   RunAfter(telemetry_delay_.Next(), &Core::ConnectTelemetry);
+}
+
+void FleetWorker::Core::OnWritable() {
+  if (hello_owed_) {
+    SendHello(true);
+  } else if (repeated_) {
+    telemetry_->Send(*std::exchange(repeated_, std::nullopt));
+  }
 }
 
 void FleetWorker::Core::SendHello(bool with_current) {
@@ -141,6 +149,9 @@ bool FleetWorker::Core::SendReport() {
   if (!engine_.TakeLoads(report)) return true;
   report.set_sequence(++sequence_);
   if (!IsUnset(held_.version())) *report.mutable_placement() = held_.version();
+  const int copies = options_.faults.report_copies ? options_.faults.report_copies() : 1;
+  if (copies == 0) return true;
+  if (copies > 1) repeated_ = request;
   const bool sent = telemetry_->Send(std::move(request));
   if (sent) ++stats_.reports_sent;
   return sent;
@@ -148,6 +159,7 @@ bool FleetWorker::Core::SendReport() {
 
 FleetWorkerStats FleetWorker::Core::Stats() const {
   FleetWorkerStats stats = stats_;
+  stats.connected = greeted_;
   stats.report_interval = interval_;
   stats.applied = held_.version();
   return stats;

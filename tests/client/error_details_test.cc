@@ -20,6 +20,18 @@ grpc::Status WithDetail(grpc::StatusCode code, const google::protobuf::Message& 
   return grpc::Status(code, "the message", details.SerializeAsString());
 }
 
+TEST(ErrorDetailsTest, AnAddressThatDoesNotAnswerIsToldInWords) {
+  EXPECT_EQ(StatusFromGrpc(grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                                        "connections to all backends failing; last error: UNKNOWN: ipv4:127.0.0.1:1: "
+                                        "Failed to connect to remote host: Connection refused"))
+                .message(),
+            "cannot connect: Connection refused");
+  EXPECT_EQ(StatusFromGrpc(grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                                        "DNS resolution failed for x: C-ares status is not ARES_SUCCESS"))
+                .message(),
+            "cannot connect: no such host name");
+}
+
 TEST(StatusFromGrpcTest, KeepsCodeAndMessageOnOneLine) {
   EXPECT_TRUE(StatusFromGrpc(grpc::Status::OK).ok());
   const absl::Status status = StatusFromGrpc(grpc::Status(grpc::StatusCode::ABORTED, "two\nlines"));

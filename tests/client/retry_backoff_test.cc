@@ -42,6 +42,7 @@ TEST(RetryBackoffTest, OnlyWhatMayPassIsTriedAgain) {
   EXPECT_EQ(backoff.NextWait(absl::DeadlineExceededError(""), kLong), std::nullopt);
   EXPECT_EQ(backoff.NextWait(absl::InternalError(""), kLong), std::nullopt);
   EXPECT_TRUE(backoff.NextWait(absl::ResourceExhaustedError(""), kLong).has_value());
+  EXPECT_TRUE(backoff.NextWait(absl::CancelledError(""), kLong).has_value()) << "a server that closes under the call";
 }
 
 TEST(RetryBackoffTest, NeverComesBackSoonerThanTheServerAsked) {

@@ -12,6 +12,7 @@ TEST(ExitCodeTest, TellsBadInputFromAServerThatIsAway) {
   EXPECT_EQ(ExitCodeOf(absl::UnavailableError("")), ExitCode::kUnreachable);
   EXPECT_EQ(ExitCodeOf(absl::DeadlineExceededError("")), ExitCode::kUnreachable);
   EXPECT_EQ(ExitCodeOf(absl::ResourceExhaustedError("")), ExitCode::kUnreachable);
+  EXPECT_EQ(ExitCodeOf(absl::CancelledError("")), ExitCode::kUnreachable) << "a server that closes under the call";
   EXPECT_EQ(ExitCodeOf(absl::FailedPreconditionError("")), ExitCode::kFailed);
   EXPECT_EQ(ExitCodeOf(absl::InternalError("")), ExitCode::kFailed);
 }
