@@ -19,8 +19,10 @@ cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DEPLB_BUILD_TESTS=
 bin=build/demo/bin
 work="$(mktemp -d)"
 server_pid=
+simulator_pid=
 # Ends what this script started, whatever happens.
 finish() {
+  if [ -n "$simulator_pid" ]; then kill "$simulator_pid" 2>/dev/null || true; fi
   if [ -n "$server_pid" ]; then kill "$server_pid" 2>/dev/null || true; wait "$server_pid" 2>/dev/null || true; fi
   rm -rf "$work"
 }
@@ -54,6 +56,7 @@ simulator_pid=$!
 sleep "$((seconds * 3 / 4))"
 kill -9 "$server_pid"
 wait "$server_pid" 2>/dev/null || true
-echo "        (kill -9: the server is gone; another one starts in its place, with nothing in memory)"
+echo "------ kill -9: the server is gone; another one starts in its place, with nothing in memory"
 start_server "$address" "$metrics"
 wait "$simulator_pid"
+simulator_pid=

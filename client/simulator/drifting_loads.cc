@@ -16,13 +16,18 @@ constexpr double kFavour = 2.0;
 DriftingLoads::DriftingLoads(const DriftOptions& options) : options_(options), state_(options.seed) {
   const auto layers = static_cast<std::size_t>(options.num_layers);
   const auto experts = static_cast<std::size_t>(options.num_experts);
+  std::vector<double> sigma(layers);
+  for (double& value : sigma) value = options.sigma * std::exp(options.sigma_spread * Normal());
+  const std::vector<double> common = LogPopularity();
   popularity_.resize(static_cast<std::size_t>(options.num_workloads));
   for (std::vector<double>& popularity : popularity_) {
-    popularity.resize(layers * experts);
+    popularity = LogPopularity();
     for (std::size_t layer = 0; layer < layers; ++layer) {
       double sum = 0;
       for (std::size_t i = layer * experts; i < (layer + 1) * experts; ++i) {
-        popularity[i] = std::exp(options.sigma * Normal());
+        const double mixed =
+            std::sqrt(options.similarity) * common[i] + std::sqrt(1 - options.similarity) * popularity[i];
+        popularity[i] = std::exp(sigma[layer] * mixed);
         sum += popularity[i];
       }
       for (std::size_t i = layer * experts; i < (layer + 1) * experts; ++i) popularity[i] /= sum;
@@ -32,6 +37,25 @@ DriftingLoads::DriftingLoads(const DriftOptions& options) : options_(options), s
   preference_[0] = kFavour;
   rates_.resize(layers * experts);
   Mix();
+}
+
+// Normal with variance 1, [layers x experts]: what each expert has of its own, and along the experts of a layer a first
+// order autoregression.
+std::vector<double> DriftingLoads::LogPopularity() {
+  const double keep = std::exp(-1 / options_.neighbour_length);
+  const double fresh = std::sqrt(1 - keep * keep);
+  const double shared = std::sqrt(options_.neighbour_share);
+  const double own = std::sqrt(1 - options_.neighbour_share);
+  std::vector<double> values;
+  for (int layer = 0; layer < options_.num_layers; ++layer) {
+    double neighbourhood = Normal();
+    for (int expert = 0; expert < options_.num_experts; ++expert) {
+      const double deviation = Normal();
+      values.push_back(shared * neighbourhood + own * deviation);
+      neighbourhood = keep * neighbourhood + fresh * Normal();
+    }
+  }
+  return values;
 }
 
 double DriftingLoads::Unit() {

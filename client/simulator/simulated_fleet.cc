@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "client/simulator/series_loads.h"
 #include "server/base/clock.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
@@ -16,6 +18,7 @@ namespace eplb {
 namespace {
 
 constexpr absl::Duration kScoreInterval = absl::Milliseconds(250);
+constexpr int kFirstModelLayer = 3;  // of made-up traffic; DeepSeek-V3's first three layers are dense
 
 void ToProto(absl::Duration duration, google::protobuf::Duration& out) {
   out.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
@@ -26,6 +29,18 @@ void ToProto(absl::Time time, google::protobuf::Timestamp& out) {
   const std::int64_t nanos = absl::ToUnixNanos(time);
   out.set_seconds(nanos / 1'000'000'000);
   out.set_nanos(static_cast<std::int32_t>(nanos % 1'000'000'000));
+}
+
+std::vector<int> ModelLayers(const FleetOptions& options) {
+  if (options.series != nullptr) return options.series->model_layers();
+  std::vector<int> layers(static_cast<std::size_t>(options.drift.num_layers));
+  std::iota(layers.begin(), layers.end(), kFirstModelLayer);
+  return layers;
+}
+
+std::unique_ptr<Traffic> NewTraffic(const FleetOptions& options) {
+  if (options.series != nullptr) return std::make_unique<SeriesLoads>(options.series, options.sub_window_seconds);
+  return std::make_unique<DriftingLoads>(options.drift);
 }
 
 }  // namespace
@@ -65,7 +80,6 @@ class SimulatedFleet::WorkerEngine final : public Engine {
     const double seconds = absl::ToDoubleSeconds(now - since_);
     if (seconds <= 0) return false;
     since_ = now;
-    if (Unit() < fleet_.options_.faults.loss_probability) return false;
     ToProto(absl::Seconds(seconds), *report.mutable_window());
     ToProto(absl::Now() + absl::Seconds(fleet_.options_.faults.clock_skew_seconds), *report.mutable_end_time());
     report.set_steps(static_cast<std::uint64_t>(std::max(1.0, seconds * 20)));
@@ -74,6 +88,12 @@ class SimulatedFleet::WorkerEngine final : public Engine {
   }
 
   void Restart() { since_ = RealClock().Monotonic(); }
+
+  // How often the next report gets to the service.
+  int Copies() {
+    if (Unit() < fleet_.options_.faults.loss_probability) return 0;
+    return Unit() < fleet_.options_.faults.duplicate_probability ? 2 : 1;
+  }
 
  private:
   double Unit() {
@@ -86,8 +106,8 @@ class SimulatedFleet::WorkerEngine final : public Engine {
     const int per_worker = topology.num_gpus() / fleet_.options_.num_workers;
     const int first = topology.first_slot(index_ * per_worker);
     const int last = topology.first_slot((index_ + 1) * per_worker);
-    const std::size_t experts = static_cast<std::size_t>(fleet_.options_.drift.num_experts);
-    const std::span<const double> rates = fleet_.loads_.rates();
+    const std::size_t experts = static_cast<std::size_t>(fleet_.contiguous_.num_experts());
+    const std::span<const double> rates = fleet_.traffic_->rates();
     tokens.Reserve(static_cast<int>(fleet_.slots_.size()) * (last - first));
     for (std::size_t layer = 0; layer < fleet_.slots_.size(); ++layer) {
       for (int slot = first; slot < last; ++slot) {
@@ -118,8 +138,17 @@ absl::StatusOr<std::unique_ptr<SimulatedFleet>> SimulatedFleet::Create(FleetOpti
     return FieldErrorStatus("workers", absl::StrCat(options.num_workers),
                             absl::StrCat("must divide the GPUs, ", topology.num_gpus()));
   }
-  EPLB_ASSIGN_OR_RETURN(Placement contiguous,
-                        ContiguousPlacement(options.drift.num_layers, options.drift.num_experts, topology));
+  const FaultOptions& faults = options.faults;
+  for (const int worker : {faults.rejecting_worker, faults.slow_worker, faults.slow_reader, faults.dead_worker,
+                           faults.restarting_worker}) {
+    if (worker < -1 || worker >= options.num_workers) {
+      return FieldErrorStatus("faulty worker", absl::StrCat(worker),
+                              absl::StrCat("must be one of the workers, 0 to ", options.num_workers - 1));
+    }
+  }
+  const int layers = options.series != nullptr ? options.series->shape().layers : options.drift.num_layers;
+  const int experts = options.series != nullptr ? options.series->shape().experts : options.drift.num_experts;
+  EPLB_ASSIGN_OR_RETURN(Placement contiguous, ContiguousPlacement(layers, experts, topology));
   return std::unique_ptr<SimulatedFleet>(
       new SimulatedFleet(std::move(options), std::move(topology), std::move(contiguous), stub, loop));
 }
@@ -131,7 +160,8 @@ SimulatedFleet::SimulatedFleet(FleetOptions options, Topology topology, Placemen
       contiguous_(std::move(contiguous)),
       stub_(stub),
       loop_(loop),
-      loads_(options_.drift) {
+      model_layers_(ModelLayers(options_)),
+      traffic_(NewTraffic(options_)) {
   for (int layer = 0; layer < contiguous_.num_layers(); ++layer) {
     const std::span<const std::int32_t> slots = contiguous_.layer(layer);
     slots_.emplace_back(slots.begin(), slots.end());
@@ -151,7 +181,7 @@ SimulatedFleet::~SimulatedFleet() {
 std::vector<v1::LayerPlacement> SimulatedFleet::LayersInForce() const {
   std::vector<v1::LayerPlacement> layers(slots_.size());
   for (std::size_t layer = 0; layer < slots_.size(); ++layer) {
-    layers[layer].set_model_layer(static_cast<std::int32_t>(layer) + 3);
+    layers[layer].set_model_layer(model_layers_[layer]);
     layers[layer].mutable_physical_to_logical()->Assign(slots_[layer].begin(), slots_[layer].end());
   }
   return layers;
@@ -167,15 +197,16 @@ std::unique_ptr<FleetWorker> SimulatedFleet::MakeWorker(int index, int incarnati
                             .initial = LayersInForce(),
                             .watch = options_.all_ranks || index == 0,
                             .jitter_seed = options_.seed * 104729 + static_cast<std::uint64_t>(index),
-                            .user_agent = "eplb-simulator"};
+                            .user_agent = "eplb-simulator",
+                            .faults = WorkerFaults(index)};
   v1::DeploymentSpec& spec = worker.spec;
   spec.set_deployment(options_.deployment);
   spec.mutable_topology()->set_num_gpus(topology_.num_gpus());
   spec.mutable_topology()->set_num_nodes(topology_.num_nodes());
   spec.mutable_topology()->set_num_groups(topology_.num_groups());
   spec.mutable_topology()->set_num_slots(topology_.num_slots());
-  for (int layer = 0; layer < options_.drift.num_layers; ++layer) spec.add_model_layers(layer + 3);
-  spec.set_num_experts(options_.drift.num_experts);
+  spec.mutable_model_layers()->Assign(model_layers_.begin(), model_layers_.end());
+  spec.set_num_experts(contiguous_.num_experts());
   spec.set_bytes_per_expert(options_.bytes_per_expert);
   spec.set_coordination_mode(options_.all_ranks ? v1::COORDINATION_MODE_ALL_RANKS
                                                 : v1::COORDINATION_MODE_ONE_SUBSCRIBER);
@@ -186,6 +217,7 @@ void SimulatedFleet::Start() {
   loop_.Post([this, alive = alive_] {
     if (!*alive) return;
     started_ = RealClock().Monotonic();
+    history_.Mark(0, "start");
     for (const auto& engine : engines_) engine->Restart();
     for (const auto& worker : workers_) worker->Start();
     ScheduleFaults();
@@ -210,12 +242,12 @@ void SimulatedFleet::ScheduleFaults() {
     slot->Stop(false);
     retired_.push_back(std::move(slot));
   };
-  if (faults.dead_worker >= 0 && faults.dead_worker < options_.num_workers && faults.dead_at >= 0) {
+  if (faults.dead_worker >= 0) {
     loop_.PostAfter(absl::Seconds(faults.dead_at), [this, alive = alive_, stop] {
       if (*alive && !stopped_) stop(options_.faults.dead_worker);
     });
   }
-  if (faults.restarting_worker >= 0 && faults.restarting_worker < options_.num_workers && faults.restart_at >= 0) {
+  if (faults.restarting_worker >= 0) {
     loop_.PostAfter(absl::Seconds(faults.restart_at), [this, alive = alive_, stop] {
       if (*alive && !stopped_) stop(options_.faults.restarting_worker);
     });
@@ -231,7 +263,7 @@ void SimulatedFleet::ScheduleFaults() {
   }
 }
 
-void SimulatedFleet::Advance() { loads_.AdvanceTo(absl::ToDoubleSeconds(RealClock().Monotonic() - started_)); }
+void SimulatedFleet::Advance() { traffic_->AdvanceTo(absl::ToDoubleSeconds(RealClock().Monotonic() - started_)); }
 
 void SimulatedFleet::Score() {
   if (stopped_) return;
@@ -239,9 +271,9 @@ void SimulatedFleet::Score() {
   BalanceMeter meter(topology_);
   std::vector<LayerBalance> in_force;
   std::vector<LayerBalance> contiguous;
-  const auto experts = static_cast<std::size_t>(options_.drift.num_experts);
+  const auto experts = static_cast<std::size_t>(contiguous_.num_experts());
   for (std::size_t layer = 0; layer < slots_.size(); ++layer) {
-    const std::span<const double> rates = loads_.rates().subspan(layer * experts, experts);
+    const std::span<const double> rates = traffic_->rates().subspan(layer * experts, experts);
     in_force.push_back(meter.Measure(slots_[layer], rates));
     contiguous.push_back(meter.Measure(contiguous_.layer(static_cast<int>(layer)), rates));
   }
@@ -249,6 +281,8 @@ void SimulatedFleet::Score() {
   figures_.contiguous_step_time = StepTime(contiguous);
   figures_.balancedness = MeanBalancedness(in_force);
   const double now = absl::ToDoubleSeconds(RealClock().Monotonic() - started_);
+  NoteEvents(now);
+  history_.Add(now, figures_.step_time);
   weighted_step_time_ += figures_.step_time * (now - last_scored_);
   weighted_contiguous_ += figures_.contiguous_step_time * (now - last_scored_);
   last_scored_ = now;
@@ -261,11 +295,50 @@ void SimulatedFleet::Score() {
   });
 }
 
+void SimulatedFleet::NoteEvents(double now) {
+  const double shift_at = options_.drift.shift_at;
+  if (options_.series == nullptr && shift_at >= 0 && now >= shift_at && !shift_noted_) {
+    shift_noted_ = true;
+    history_.Mark(now, "traffic shifts");
+  }
+  const int connected = ConnectedWorkers();
+  if (connected == 0 && figures_.connected_workers > 0) {
+    outage_ = history_.Mark(now, "service lost");
+    outage_since_ = now;
+  } else if (connected > 0 && outage_) {
+    history_.Rename(*outage_, absl::StrFormat("service lost for %.1f s", now - outage_since_));
+    outage_.reset();
+  }
+  figures_.connected_workers = connected;
+}
+
+int SimulatedFleet::ConnectedWorkers() const {
+  return static_cast<int>(std::count_if(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker != nullptr && worker->Stats().connected;
+  }));
+}
+
+// Rows of layers are in rising order of their model layers.
+std::size_t SimulatedFleet::RowOf(int model_layer) const {
+  return static_cast<std::size_t>(std::lower_bound(model_layers_.begin(), model_layers_.end(), model_layer) -
+                                  model_layers_.begin());
+}
+
+FleetWorkerFaults SimulatedFleet::WorkerFaults(int index) {
+  const FaultOptions& faults = options_.faults;
+  FleetWorkerFaults worker;
+  if (faults.loss_probability > 0 || faults.duplicate_probability > 0) {
+    worker.report_copies = [engine = engines_[static_cast<std::size_t>(index)].get()] { return engine->Copies(); };
+  }
+  if (index == faults.slow_reader) worker.read_pause = absl::Seconds(faults.slow_reader_seconds);
+  return worker;
+}
+
 int SimulatedFleet::CountFetches(const PlacementChange& change, int* most_on_one_gpu) const {
   std::vector<int> on_gpu(static_cast<std::size_t>(topology_.num_gpus()), 0);
   int fetches = 0;
   for (const v1::LayerPlacement& layer : change.layers) {
-    const auto row = static_cast<std::size_t>(layer.model_layer() - 3);
+    const std::size_t row = RowOf(layer.model_layer());
     for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
       const auto first = slots_[row].begin() + topology_.first_slot(gpu);
       const auto last = slots_[row].begin() + topology_.first_slot(gpu + 1);
@@ -291,9 +364,9 @@ void SimulatedFleet::OnActivated(int worker, const PlacementChange& change) {
   figures_.fetched_bytes += fetches * options_.bytes_per_expert;
   ++figures_.switches;
   for (const v1::LayerPlacement& layer : change.layers) {
-    const auto row = static_cast<std::size_t>(layer.model_layer() - 3);
+    const std::size_t row = RowOf(layer.model_layer());
     slots_[row].assign(layer.physical_to_logical().begin(), layer.physical_to_logical().end());
-    replicas_[row] = CountReplicas(slots_[row], options_.drift.num_experts);
+    replicas_[row] = CountReplicas(slots_[row], contiguous_.num_experts());
   }
   figures_.version = change.version;
   if (options_.all_ranks) return;
@@ -309,20 +382,25 @@ FleetFigures SimulatedFleet::Figures() {
   loop_.RunAndWait([&] {
     figures_.reports = 0;
     figures_.reports_held_back = 0;
-    figures_.connected_workers = 0;
     const auto add = [this](const FleetWorker& worker) {
       const FleetWorkerStats stats = worker.Stats();
       figures_.reports += stats.reports_sent;
       figures_.reports_held_back += stats.reports_held_back;
-      return stats.report_interval > absl::ZeroDuration();
     };
     for (const auto& worker : retired_) add(*worker);
     for (const auto& worker : workers_) {
-      if (worker != nullptr && add(*worker)) ++figures_.connected_workers;
+      if (worker != nullptr) add(*worker);
     }
     figures = figures_;
+    figures.connected_workers = ConnectedWorkers();
   });
   return figures;
+}
+
+StepHistory SimulatedFleet::History() {
+  StepHistory history;
+  loop_.RunAndWait([&] { history = history_; });
+  return history;
 }
 
 }  // namespace eplb

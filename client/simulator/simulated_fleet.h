@@ -3,33 +3,40 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/files/load_series.h"
 #include "client/live/event_loop.h"
 #include "client/live/fleet_worker.h"
 #include "client/simulator/drifting_loads.h"
+#include "client/simulator/step_history.h"
+#include "client/simulator/traffic.h"
 #include "server/balancer/balance_metrics.h"
 #include "server/model/placement.h"
 #include "server/model/topology.h"
 
 namespace eplb {
 
-// What goes wrong in a simulated fleet, each for one worker.
+// What goes wrong in a simulated fleet. A worker of -1 is none.
 struct FaultOptions {
-  int rejecting_worker = -1;        // rejects every placement
-  double reject_probability = 1.0;  // of the rejecting worker
-  int slow_worker = -1;             // takes slow_seconds more to stage a placement
-  double slow_seconds = 0;          //
-  int dead_worker = -1;             // stops without a word at dead_at
-  double dead_at = -1;              // seconds from the start
-  int restarting_worker = -1;       // stops at restart_at and comes back as a new incarnation restart_for later
-  double restart_at = -1;           //
-  double restart_for = 2;           //
-  double clock_skew_seconds = 0;    // of every worker's end_time
-  double loss_probability = 0;      // of a report's loads, before they are sent
+  int rejecting_worker = -1;         // rejects placements
+  double reject_probability = 1.0;   // how often it does
+  int slow_worker = -1;              // takes slow_seconds more to stage a placement
+  double slow_seconds = 0;           //
+  int slow_reader = -1;              // a worker that reads one event of its watch in slow_reader_seconds
+  double slow_reader_seconds = 0;    //
+  int dead_worker = -1;              // stops without a word at dead_at
+  double dead_at = 0;                // seconds from the start
+  int restarting_worker = -1;        // stops at restart_at and comes back as a new incarnation restart_for later
+  double restart_at = 0;             //
+  double restart_for = 2;            //
+  double clock_skew_seconds = 0;     // of every worker's end_time
+  double loss_probability = 0;       // of each report, on its way
+  double duplicate_probability = 0;  // of each report that is not lost
 };
 
 // One deployment of simulated GPU workers.
@@ -39,6 +46,9 @@ struct FleetOptions {
   int num_workers = 1;     // divides the GPUs
   bool all_ranks = false;  // every worker watches, prepare and commit; else worker 0 watches for all
   DriftOptions drift = {};
+  // Recorded loads instead of drifting ones; drift then says nothing.
+  std::shared_ptr<const LoadSeries> series = nullptr;
+  double sub_window_seconds = 1;  // that each sub-window of the series lasts
   std::int64_t bytes_per_expert = 44'040'192;
   double bytes_per_second = 20e9;                  // at which a GPU receives weights
   absl::Duration latency = absl::Milliseconds(5);  // of a transfer step
@@ -56,7 +66,7 @@ struct FleetFigures {
   std::int64_t fetched_experts = 0;
   std::int64_t fetched_bytes = 0;
   std::int64_t switches = 0;  // placements put in force
-  int connected_workers = 0;
+  int connected_workers = 0;  // whose telemetry stream the service has answered
   std::uint64_t reports = 0;
   std::uint64_t reports_held_back = 0;
   std::uint64_t errors = 0;
@@ -64,7 +74,7 @@ struct FleetFigures {
   std::string last_error = {};
 };
 
-// Workers that report the loads of a DriftingLoads by local slot, and apply what the service tells them at the speed of
+// Workers that report the loads of their traffic by local slot, and apply what the service tells them at the speed of
 // their links. Everything but construction and Figures runs on the loop.
 class SimulatedFleet {
  public:
@@ -76,6 +86,8 @@ class SimulatedFleet {
   void Start();
   void Stop();
   FleetFigures Figures();
+  // Step times so far; the start, the shift of traffic and each time without the service are its events.
+  StepHistory History();
 
  private:
   class WorkerEngine;
@@ -89,6 +101,10 @@ class SimulatedFleet {
   void OnActivated(int worker, const PlacementChange& change);
   int CountFetches(const PlacementChange& change, int* most_on_one_gpu) const;
   void ScheduleFaults();
+  void NoteEvents(double now);
+  FleetWorkerFaults WorkerFaults(int index);
+  std::size_t RowOf(int model_layer) const;
+  int ConnectedWorkers() const;
   std::vector<v1::LayerPlacement> LayersInForce() const;
 
   const FleetOptions options_;
@@ -96,7 +112,8 @@ class SimulatedFleet {
   const Placement contiguous_;
   v1::EplbService::Stub& stub_;
   EventLoop& loop_;
-  DriftingLoads loads_;
+  const std::vector<int> model_layers_;
+  const std::unique_ptr<Traffic> traffic_;
   std::vector<std::vector<std::int32_t>> slots_;        // [layers][slots] in force
   std::vector<std::vector<std::int32_t>> replicas_;     // [layers][experts]
   std::vector<std::unique_ptr<WorkerEngine>> engines_;  // [workers]
@@ -104,6 +121,10 @@ class SimulatedFleet {
   std::vector<std::unique_ptr<FleetWorker>> retired_;   // of former incarnations, for their figures
   absl::Duration started_ = absl::ZeroDuration();
   double last_scored_ = 0;
+  StepHistory history_;
+  bool shift_noted_ = false;
+  std::optional<std::size_t> outage_;  // the mark of the one that lasts, in history_
+  double outage_since_ = 0;
   double weighted_step_time_ = 0;
   double weighted_contiguous_ = 0;
   FleetFigures figures_;
