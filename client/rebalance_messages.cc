@@ -1,5 +1,6 @@
 #include "client/rebalance_messages.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -48,8 +49,11 @@ void WriteConstraints(const PlacementConstraints& constraints, v1::PlacementCons
 v1::RebalanceRequest MakeRebalanceRequest(const RebalanceQuestion& question) {
   v1::RebalanceRequest request;
   *request.mutable_topology() = TopologyMessage(*question.topology);
-  request.mutable_excluded_gpus()->Add(question.topology->excluded_gpus.begin(),
-                                       question.topology->excluded_gpus.end());
+  const std::vector<int>& draining = question.topology->draining_gpus;
+  for (const int gpu : question.topology->excluded_gpus) {
+    if (std::find(draining.begin(), draining.end(), gpu) == draining.end()) request.add_excluded_gpus(gpu);
+  }
+  request.mutable_draining_gpus()->Add(draining.begin(), draining.end());
   for (const LoadSample& sample : question.samples) {
     WriteSample(sample, question.model_layers, *request.add_samples());
   }

@@ -17,7 +17,7 @@ namespace eplb {
 // What a Rebalance with loads asks, in model types. Nothing is owned.
 struct RebalanceQuestion {
   std::span<const int> model_layers;      // [layers] absolute indices
-  const TopologyOptions* topology;        // its excluded GPUs are dead ones
+  const TopologyOptions* topology;        // its excluded GPUs are dead but for the draining ones
   std::span<const LoadSample> samples;    // loads are whole tokens; fractions are cut off
   const Placement* current = nullptr;     // the placement in force; null when there is none
   PlacementConstraints constraints = {};  // honour_groups travels with the options

@@ -10,7 +10,7 @@
 
 namespace eplb {
 
-// --slots, --gpus, --nodes, --groups, --exclude-gpus and --topology: the hardware that a layout is for.
+// --slots, --gpus, --nodes, --groups, --exclude-gpus, --drain-gpus and --topology: the hardware that a layout is for.
 class FleetFlags {
  public:
   void AddTo(CLI::App& app);
@@ -27,6 +27,7 @@ class FleetFlags {
   int nodes_ = 0;   // 0: not given
   int groups_ = 0;  // 0: not given
   std::vector<int> excluded_;
+  std::vector<int> draining_;
 };
 
 }  // namespace eplb

@@ -38,6 +38,7 @@ absl::StatusOr<RebalanceResult> RebalanceLocally(const RebalanceTask& task, cons
   result.lower_bound_step_time = plan.lower_bound_step_time();
   result.twins_before = TotalTwins(task.before, task.topology);
   result.twins_after = plan.twins();
+  result.transfers = std::move(plan.transfers);
   result.fetches = TotalFetches(task.before, result.placement, task.topology);
   result.compute_ms = elapsed.count();
   return result;

@@ -1,9 +1,11 @@
 #include <memory>
+#include <string>
 
 #include "client/eplbctl/command.h"
 #include "client/eplbctl/output.h"
 #include "client/eplbctl/rebalance_flags.h"
 #include "client/eplbctl/rebalance_result.h"
+#include "client/files/file_io.h"
 #include "server/base/status_macros.h"
 
 namespace eplb {
@@ -15,23 +17,33 @@ constexpr char kFooter[] =
     "  eplbctl rebalance --loads loads.npy --window 3 --slots 288 --gpus 32 --nodes 4 --groups 8 \\\n"
     "      --policy hierarchical --local --format json --output plan.json\n"
     "  eplbctl rebalance --loads loads.csv --slots 288 --gpus 32 --current plan.json --moves-per-layer 3 \\\n"
-    "      --server localhost:50051\n\n"
+    "      --server localhost:50051 --transfers copies.csv\n\n"
     "Loads are tokens per expert; the replicas of an expert share them evenly. Balancedness is mean over max GPU load\n"
     "of a layer, step time the sum over layers of max over the sum of mean. A twin is a second replica of an expert "
     "on\n"
     "one GPU. A fetch is an expert that a GPU did not hold before; without --current, in the contiguous layout.\n\n"
     "JSON keys: policy, physical_to_logical [layers][slots], expert_count [layers][experts],\n"
     "balancedness {before, after, worst_after}, step_time {before, after}, lower_bound_step_time, twins, fetches,\n"
-    "compute_ms.";
+    "compute_ms. --transfers writes {transfers: [{model_layer, expert, source_slot, target_slot, step}]}; transfers of "
+    "equal\n"
+    "step are made as one whole, steps in order, and a source of -1 is the checkpoint.";
 
 struct Flags {
   RebalanceFlags rebalance;
   OutputFlags output;
+  std::string transfers_path;
 };
+
+absl::Status WriteTransfers(const std::string& path, const RebalanceTask& task, const RebalanceResult& result) {
+  const bool csv = path.size() >= 4 && path.compare(path.size() - 4, 4, ".csv") == 0;
+  return WriteFileAtomically(path, csv ? TransfersCsv(result.transfers, task.model_layers)
+                                       : TransfersJson(result.transfers, task.model_layers));
+}
 
 absl::Status Run(const Flags& flags) {
   EPLB_ASSIGN_OR_RETURN(const RebalanceTask task, flags.rebalance.Read());
   EPLB_ASSIGN_OR_RETURN(const RebalanceResult result, flags.rebalance.Plan(task));
+  if (!flags.transfers_path.empty()) EPLB_RETURN_IF_ERROR(WriteTransfers(flags.transfers_path, task, result));
   return flags.output.Write([&](bool colour) { return RebalanceResultTable(task, result, colour); },
                             [&] { return RebalanceResultJson(result); });
 }
@@ -44,6 +56,11 @@ Command AddRebalanceCommand(CLI::App& root) {
   const auto flags = std::make_shared<Flags>();
   flags->rebalance.AddTo(*app);
   flags->output.AddTo(*app);
+  app->add_option("--transfers", flags->transfers_path,
+                  "Write the copies that lead from --current there to this file; CSV where it ends in .csv, else JSON")
+      ->needs(app->get_option("--current"))
+      ->type_name("FILE")
+      ->group("Output");
   return {.app = app, .run = [flags] { return Run(*flags); }};
 }
 

@@ -66,6 +66,30 @@ std::string RebalanceResultJson(const RebalanceResult& result) {
   return out;
 }
 
+int TransferSteps(const std::vector<Transfer>& transfers) { return transfers.empty() ? 0 : transfers.back().step + 1; }
+
+std::string TransfersJson(const std::vector<Transfer>& transfers, const std::vector<int>& model_layers) {
+  std::string out = "{\n  \"transfers\": [";
+  const char* separator = "\n";
+  for (const Transfer& transfer : transfers) {
+    absl::StrAppend(&out, separator, "    {\"model_layer\": ", model_layers[static_cast<std::size_t>(transfer.layer)],
+                    ", \"expert\": ", transfer.expert, ", \"source_slot\": ", transfer.source_slot);
+    absl::StrAppend(&out, ", \"target_slot\": ", transfer.target_slot, ", \"step\": ", transfer.step, "}");
+    separator = ",\n";
+  }
+  return out + (transfers.empty() ? "]\n}\n" : "\n  ]\n}\n");
+}
+
+std::string TransfersCsv(const std::vector<Transfer>& transfers, const std::vector<int>& model_layers) {
+  std::string out = "model_layer,expert,source_slot,target_slot,step\n";
+  for (const Transfer& transfer : transfers) {
+    absl::StrAppend(&out, model_layers[static_cast<std::size_t>(transfer.layer)], ",", transfer.expert, ",",
+                    transfer.source_slot, ",");
+    absl::StrAppend(&out, transfer.target_slot, ",", transfer.step, "\n");
+  }
+  return out;
+}
+
 std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResult& result, bool colour) {
   const Topology& topology = task.topology;
   std::string out = absl::StrCat(task.description, "\n", topology.num_slots(), " slots on ", topology.num_gpus(),
@@ -85,6 +109,10 @@ std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResul
   const double all_slots = static_cast<double>(topology.num_slots()) * result.placement.num_layers();
   table.AddRow({"fetches", "", Grouped(result.fetches)});
   table.AddRow({"  of all slots", "", Percent(result.fetches / all_slots)});
+  if (task.has_current) {
+    table.AddRow({"transfers", "", Grouped(static_cast<long long>(result.transfers.size()))});
+    table.AddRow({"  in steps", "", Grouped(TransferSteps(result.transfers))});
+  }
   return out + table.Format(colour);
 }
 

@@ -8,6 +8,7 @@
 #include "server/model/load_matrix.h"
 #include "server/model/placement.h"
 #include "server/model/topology.h"
+#include "server/model/transfer.h"
 
 namespace eplb {
 
@@ -38,6 +39,8 @@ struct RebalanceResult {
   int twins_before = 0;
   int twins_after = 0;
   int fetches = 0;  // from task.before
+  // The way from the current placement, steps rising; empty where there is none.
+  std::vector<Transfer> transfers = {};
   double compute_ms = 0;
 };
 
@@ -47,6 +50,14 @@ int TotalFetches(const Placement& before, const Placement& after, const Topology
 
 // The result as JSON, keys as documented in eplbctl rebalance --help; numbers as precise as they are.
 std::string RebalanceResultJson(const RebalanceResult& result);
+
+// Steps that the transfers take.
+int TransferSteps(const std::vector<Transfer>& transfers);
+
+// The transfers in order, for the program that makes them: one object or row each, with model_layer, expert,
+// source_slot, target_slot and step, as Transfer in the API has them.
+std::string TransfersJson(const std::vector<Transfer>& transfers, const std::vector<int>& model_layers);
+std::string TransfersCsv(const std::vector<Transfer>& transfers, const std::vector<int>& model_layers);
 
 // The result as a table for people.
 std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResult& result, bool colour);

@@ -58,10 +58,10 @@ void ReadMember(const std::string& name, const Json& value, FieldErrors& errors,
   if (name == "gpu_speed") return ReadNumber(value, name, errors, options.gpu_speed);
   if (name == "node_of_gpu") return ReadNumber(value, name, errors, options.node_of_gpu);
   if (name == "excluded_gpus") return ReadNumber(value, name, errors, options.excluded_gpus);
-  errors.Add(
-      QuoteForError(name), "",
-      "unknown key: must be num_gpus, num_nodes, num_groups, num_slots, slots_per_gpu, gpu_speed, node_of_gpu or "
-      "excluded_gpus");
+  if (name == "draining_gpus") return ReadNumber(value, name, errors, options.draining_gpus);
+  errors.Add(QuoteForError(name), "",
+             "unknown key: must be num_gpus, num_nodes, num_groups, num_slots, slots_per_gpu, gpu_speed, node_of_gpu, "
+             "excluded_gpus or draining_gpus");
 }
 
 }  // namespace

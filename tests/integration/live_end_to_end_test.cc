@@ -249,6 +249,11 @@ TEST_F(LiveEndToEndTest, OperatorsSeeAndControlItFromTheCommandLine) {
   EXPECT_THAT(watch.out, HasSubstr(" placement "));
   EXPECT_THAT(watch.out, HasSubstr(" full, 4 layers"));
 
+  const Json event = Json::parse(Eplbctl({"watch", deployment_, "--count", "1", "--format", "json"}).out);
+  EXPECT_EQ(event["event"], "placement");
+  EXPECT_EQ(event["layers"].size(), 4U);
+  EXPECT_EQ(event["layers"][0]["physical_to_logical"].size(), 40U);
+
   EXPECT_THAT(Eplbctl({"pause", deployment_, "--comment", "why"}).out, HasSubstr("test/operated: paused (why)"));
   EXPECT_EQ(Get().deployment().control().mode(), v1::DEPLOYMENT_MODE_PAUSED);
   EXPECT_THAT(Eplbctl({"drain", deployment_, "--gpus", "3"}).out, HasSubstr("draining GPUs 3"));

@@ -86,6 +86,29 @@ TEST_F(LocalAndServerTest, FromACurrentPlacementTooAndWithABudget) {
   ExpectTheSame({"--loads", later, "--slots", "24", "--gpus", "4", "--current", current});
 }
 
+TEST_F(LocalAndServerTest, DrainingAndDeadGpusAreEmptiedAlikeByTheSameTransfers) {
+  const std::string loads = Generate({"--layers", "4", "--experts", "16", "--first-layer", "3"});
+  const std::string current = directory_.Path("current.json");
+  ASSERT_EQ(Run({"--loads", loads, "--slots", "32", "--gpus", "4", "--local", "--output", current}).exit_code, 0);
+  for (const std::vector<std::string>& out : {std::vector<std::string>{"--drain-gpus", "1"},
+                                              {"--exclude-gpus", "1"},
+                                              {"--drain-gpus", "0", "--exclude-gpus", "3"}}) {
+    std::vector<std::string> arguments = {"--loads", loads, "--slots", "32", "--gpus", "4", "--current", current};
+    arguments.insert(arguments.end(), out.begin(), out.end());
+    ExpectTheSame(arguments);
+    std::vector<std::string> files;
+    for (const std::vector<std::string>& where : {std::vector<std::string>{"--local"}, {"--server", address_}}) {
+      std::vector<std::string> with_file = arguments;
+      with_file.insert(with_file.end(), where.begin(), where.end());
+      with_file.insert(with_file.end(), {"--transfers", directory_.Path("transfers.csv")});
+      ASSERT_EQ(Run(with_file).exit_code, 0);
+      files.push_back(ReadFile(directory_.Path("transfers.csv")));
+    }
+    EXPECT_EQ(files[0], files[1]);
+    EXPECT_THAT(files[0], HasSubstr("step\n3,"));
+  }
+}
+
 TEST_F(LocalAndServerTest, LoadsThatAreNoWholeTokensTravelAlike) {
   const std::string loads =
       directory_.Write("shares.csv", "window,layer,e0,e1,e2,e3\n0,7,0.1,0.2,0.30000000001,1e-9\n");

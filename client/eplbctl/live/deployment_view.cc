@@ -1,5 +1,9 @@
 #include "client/eplbctl/live/deployment_view.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <set>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -24,6 +28,30 @@ Json TimeJson(bool is_set, const google::protobuf::Timestamp& time) {
 // 0 stands for "not known yet".
 Json FigureJson(double value) { return value > 0 ? Json(value) : Json(nullptr); }
 std::string FigureText(double value) { return value > 0 ? Fixed(value, 3) : "-"; }
+
+Json LayerJson(const v1::LayerPlacement& layer) {
+  Json json = {{"model_layer", layer.model_layer()},
+               {"physical_to_logical",
+                std::vector<int>(layer.physical_to_logical().begin(), layer.physical_to_logical().end())}};
+  if (layer.slot_shares_size() > 0) {
+    json["slot_shares"] = std::vector<double>(layer.slot_shares().begin(), layer.slot_shares().end());
+  }
+  return json;
+}
+
+Json TransferJson(const v1::Transfer& transfer) {
+  return {{"model_layer", transfer.model_layer()},
+          {"expert", transfer.expert()},
+          {"source_slot", transfer.source_slot()},
+          {"target_slot", transfer.target_slot()},
+          {"step", transfer.step()}};
+}
+
+// As the model has it: given for each GPU, or as equal as possible, the first GPUs holding one more.
+int SlotsOn(const v1::Topology& topology, int gpu) {
+  if (gpu < topology.slots_per_gpu_size()) return topology.slots_per_gpu(gpu);
+  return topology.num_slots() / topology.num_gpus() + (gpu < topology.num_slots() % topology.num_gpus() ? 1 : 0);
+}
 
 Json ControlJson(const v1::DeploymentControl& control) {
   return {{"mode", ModeText(control)},
@@ -103,6 +131,61 @@ Json DeploymentJson(const v1::Deployment& deployment) {
           {"last_report_time", TimeJson(deployment.has_last_report_time(), deployment.last_report_time())},
           {"fetches", deployment.fetches()},
           {"fetched_bytes", deployment.fetched_bytes()}};
+}
+
+Json EventJson(const std::string& time, const v1::WatchPlacementsResponse& event) {
+  Json json = {{"time", time}};
+  const v1::PlacementUpdate& update = event.placement();
+  switch (event.event_case()) {
+    case v1::WatchPlacementsResponse::kPlacement:
+      json["event"] = "placement";
+      json["version"] = VersionJson(event.version());
+      json["base"] = update.has_base() ? VersionJson(update.base()) : Json(nullptr);
+      json["on_commit"] = update.activation() == v1::ACTIVATION_ON_COMMIT;
+      json["layers"] = Json::array();
+      for (const v1::LayerPlacement& layer : update.layers()) json["layers"].push_back(LayerJson(layer));
+      json["transfers"] = Json::array();
+      for (const v1::Transfer& transfer : update.transfers()) json["transfers"].push_back(TransferJson(transfer));
+      return json;
+    case v1::WatchPlacementsResponse::kDraining:
+      json["event"] = "draining";
+      return json;
+    case v1::WatchPlacementsResponse::kAbort:
+      json["event"] = "abort";
+      json["version"] = VersionJson(event.version());
+      json["worker_id"] = event.abort().worker_id();
+      json["detail"] = event.abort().detail();
+      return json;
+    case v1::WatchPlacementsResponse::kBookmark:
+    case v1::WatchPlacementsResponse::kCommit:
+      json["event"] = event.has_commit() ? "commit" : "bookmark";
+      json["version"] = VersionJson(event.version());
+      return json;
+    case v1::WatchPlacementsResponse::EVENT_NOT_SET:
+      break;
+  }
+  json["event"] = "unknown";
+  return json;
+}
+
+std::string WhyUnplannable(const v1::GetPlacementResponse& response) {
+  const v1::Topology& topology = response.spec().topology();
+  const v1::DeploymentControl& control = response.deployment().control();
+  std::set<int> out(control.excluded_gpus().begin(), control.excluded_gpus().end());
+  out.insert(control.draining_gpus().begin(), control.draining_gpus().end());
+  for (const v1::WorkerStatus& worker : response.workers()) {
+    if (worker.liveness() != v1::WORKER_LIVENESS_EXCLUDED) continue;
+    for (int rank = 0; rank < worker.num_ranks(); ++rank) out.insert(worker.first_rank() + rank);
+  }
+  std::int64_t slots = 0;
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    if (out.count(gpu) == 0) slots += SlotsOn(topology, gpu);
+  }
+  const std::int64_t replicas = std::max(1, response.spec().constraints().min_replicas());
+  if (out.empty() || slots >= replicas * response.spec().num_experts()) return "";
+  return absl::StrCat("GPUs ", absl::StrJoin(out, ","), " are excluded, draining or silent, which leaves ", slots,
+                      " slots in each layer: too few for ", response.spec().num_experts(), " experts",
+                      replicas > 1 ? absl::StrCat(" of ", replicas, " replicas each") : "");
 }
 
 Json WorkerJson(const v1::WorkerStatus& worker) {

@@ -7,6 +7,7 @@
 
 #include "client/eplbctl/text_table.h"
 #include "eplb/v1/deployment.pb.h"
+#include "eplb/v1/watch.pb.h"
 
 namespace eplb {
 
@@ -34,6 +35,11 @@ std::string ControlText(const v1::DeploymentControl& control);
 TextTable DeploymentTable(const std::vector<v1::Deployment>& deployments);
 
 nlohmann::ordered_json DeploymentJson(const v1::Deployment& deployment);
+// Why no placement is possible as the deployment stands: its usable GPUs have too few slots. Empty: one is.
+std::string WhyUnplannable(const v1::GetPlacementResponse& response);
+
+// One event of a watch: time, event, version; of a placement also base, activation, layers and transfers.
+nlohmann::ordered_json EventJson(const std::string& time, const v1::WatchPlacementsResponse& event);
 nlohmann::ordered_json WorkerJson(const v1::WorkerStatus& worker);
 
 }  // namespace eplb

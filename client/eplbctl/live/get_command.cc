@@ -22,7 +22,8 @@ constexpr char kFooter[] =
     "  eplbctl get prod/deepseek-v3 --server localhost:50051\n"
     "  eplbctl get prod/deepseek-v3 --server localhost:50051 --output now.json\n"
     "  eplbctl rebalance --loads loads.csv --slots 288 --gpus 32 --current now.json --local\n\n"
-    "JSON keys: deployment (as eplbctl list), workers, model_layers [layers], physical_to_logical [layers][slots].";
+    "JSON keys: deployment (as eplbctl list), cannot_be_planned (why, or null), workers, model_layers [layers], "
+    "physical_to_logical [layers][slots].";
 
 struct Flags {
   ServerFlags server;
@@ -48,6 +49,10 @@ std::string PlacementTable(const v1::GetPlacementResponse& response, bool colour
     absl::StrAppend(
         &out, ", unchanged: ", EnumText(v1::UnchangedReason_Name(deployment.unchanged_reason()), "UNCHANGED_REASON_"));
   }
+  const std::string unplannable = WhyUnplannable(response);
+  if (!unplannable.empty()) {
+    absl::StrAppend(&out, "\n", Emphasize("cannot be planned: " + unplannable, Emphasis::kBad, colour));
+  }
   if (!deployment.last_error().empty()) absl::StrAppend(&out, "\nlast error: ", deployment.last_error());
   absl::StrAppend(&out, "\n\n", DeploymentTable({deployment}).Format(colour), "\n");
   TextTable table({"worker", "ranks", "liveness", "watching", "applied", "newest", "state", "reports", "lost",
@@ -70,7 +75,10 @@ std::string PlacementTable(const v1::GetPlacementResponse& response, bool colour
 }
 
 std::string PlacementJson(const v1::GetPlacementResponse& response) {
-  Json head = {{"deployment", DeploymentJson(response.deployment())}, {"workers", Json::array()}};
+  const std::string unplannable = WhyUnplannable(response);
+  Json head = {{"deployment", DeploymentJson(response.deployment())},
+               {"cannot_be_planned", unplannable.empty() ? Json(nullptr) : Json(unplannable)},
+               {"workers", Json::array()}};
   for (const v1::WorkerStatus& worker : response.workers()) head["workers"].push_back(WorkerJson(worker));
   Json model_layers = Json::array();
   for (const v1::LayerPlacement& layer : response.placement().layers()) model_layers.push_back(layer.model_layer());

@@ -1,8 +1,6 @@
-#include <unistd.h>
-
 #include <cstdint>
-#include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +12,7 @@
 #include "client/eplbctl/exit_code.h"
 #include "client/eplbctl/flag_checks.h"
 #include "client/eplbctl/live/deployment_view.h"
-#include "client/eplbctl/output.h"
+#include "client/eplbctl/live/screen.h"
 #include "client/eplbctl/server_flags.h"
 #include "client/eplbctl/terminal.h"
 #include "server/base/status_macros.h"
@@ -26,11 +24,9 @@ constexpr char kFooter[] =
     "Examples:\n"
     "  eplbctl top --server localhost:50051\n"
     "  eplbctl top --server localhost:50051 --prefix prod/ --interval 5 --iterations 12 > log.txt\n\n"
-    "Redraws a terminal; into a file or a pipe each round is appended. Columns as in eplbctl list. A server that goes "
-    "away\n"
-    "is waited for.";
-
-constexpr char kClearScreen[] = "\x1b[H\x1b[2J";
+    "Redraws a terminal until q or Ctrl-C; into a file or a pipe each round is appended. Columns as in eplbctl list. "
+    "A\n"
+    "server that goes away is waited for.";
 
 struct Flags {
   ServerFlags server;
@@ -39,13 +35,8 @@ struct Flags {
   std::int64_t iterations = 0;
 };
 
-absl::Status Show(const std::string& text, bool redraw) {
-  EPLB_RETURN_IF_ERROR(PrintText((redraw ? kClearScreen : "") + text));
-  return std::fflush(stdout) == 0 ? absl::OkStatus() : absl::UnknownError("the standard output cannot be written");
-}
-
-std::string Screen(const std::string& target, const absl::StatusOr<std::vector<v1::Deployment>>& deployments,
-                   bool colour) {
+std::string View(const std::string& target, const absl::StatusOr<std::vector<v1::Deployment>>& deployments,
+                 bool colour) {
   const std::string title =
       absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(), absl::UTCTimeZone()), "  ", target, "  ");
   if (!deployments.ok()) return absl::StrCat(title, deployments.status().message(), "\n");
@@ -58,16 +49,16 @@ absl::Status Run(const Flags& flags) {
   EPLB_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(std::move(options)));
   v1::ListDeploymentsRequest request;
   request.set_name_prefix(flags.prefix);
-  const bool redraw = ::isatty(STDOUT_FILENO) == 1;
-  bool shown = false;
+  const bool colour = StandardOutputHasColour();
+  std::optional<Screen> screen;  // not before the first answer: an error belongs on the former screen
   for (std::int64_t round = 1;; ++round) {
     const absl::StatusOr<std::vector<v1::Deployment>> deployments = client->AllDeployments(request);
-    const bool passing = deployments.ok() || (shown && ExitCodeOf(deployments.status()) == ExitCode::kUnreachable);
+    const bool passing = deployments.ok() || (screen && ExitCodeOf(deployments.status()) == ExitCode::kUnreachable);
     if (!passing) return deployments.status();
-    shown = true;
-    EPLB_RETURN_IF_ERROR(Show(Screen(client->options().target, deployments, StandardOutputHasColour()), redraw));
+    if (!screen) screen.emplace();
+    EPLB_RETURN_IF_ERROR(screen->Draw(View(client->options().target, deployments, colour)));
     if (round == flags.iterations) return deployments.status();
-    client->options().sleep(absl::Seconds(flags.interval_seconds));
+    if (screen->WaitForQuit(absl::Seconds(flags.interval_seconds))) return absl::OkStatus();
   }
 }
 

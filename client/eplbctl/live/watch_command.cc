@@ -28,7 +28,9 @@ constexpr char kFooter[] =
     "Examples:\n"
     "  eplbctl watch prod/deepseek-v3 --server localhost:50051\n"
     "  eplbctl watch prod/deepseek-v3 --server localhost:50051 --count 1\n\n"
-    "Prints one line for each event: time, event, version (epoch/revision), details. Once it has been connected, it "
+    "Prints one line for each event: time, event, version (epoch/revision), details; with --format json one object, "
+    "of\n"
+    "placements with all their layers and transfers. Once it has been connected, it "
     "connects\n"
     "again whenever the stream breaks, and goes on from the version seen last. As an onlooker it holds nobody up.";
 
@@ -36,6 +38,7 @@ struct Flags {
   ServerFlags server;
   std::string deployment;
   std::int64_t count = 0;
+  std::string format = "text";
 };
 
 std::string EventText(const v1::WatchPlacementsResponse& event) {
@@ -129,9 +132,11 @@ class Watcher {
     return absl::StatusOr<absl::Status>(StatusFromGrpc(reader->Finish()));
   }
 
-  static absl::Status PrintLine(const v1::WatchPlacementsResponse& event) {
+  absl::Status PrintLine(const v1::WatchPlacementsResponse& event) const {
     const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
-    EPLB_RETURN_IF_ERROR(PrintText(absl::StrCat(time, " ", EventText(event), "\n")));
+    const std::string line =
+        flags_.format == "json" ? EventJson(time, event).dump() : absl::StrCat(time, " ", EventText(event));
+    EPLB_RETURN_IF_ERROR(PrintText(line + "\n"));
     return std::fflush(stdout) == 0 ? absl::OkStatus() : absl::UnknownError("the standard output cannot be written");
   }
 
@@ -161,6 +166,10 @@ Command AddWatchCommand(CLI::App& root) {
   app->add_option("--count", flags->count, "End after so many events; 0: never")
       ->type_name("N")
       ->check(InRange<std::int64_t>(0, 1'000'000'000'000))
+      ->capture_default_str();
+  app->add_option("--format", flags->format, "text for people, json for programs")
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->type_name("text|json")
       ->capture_default_str();
   flags->server.AddRequiredTo(*app);
   return {.app = app, .run = [flags] { return Run(*flags); }};

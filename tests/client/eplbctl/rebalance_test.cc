@@ -71,6 +71,72 @@ TEST_F(EplbctlRebalanceTest, JsonHasExactlyTheDocumentedKeys) {
   EXPECT_GE(plan["compute_ms"].get<double>(), 0);
 }
 
+TEST_F(EplbctlRebalanceTest, TransfersLeadFromTheCurrentPlacementToThePlan) {
+  const std::string current = directory_.Path("current.json");
+  const std::string json = directory_.Path("transfers.json");
+  const std::string csv = directory_.Path("transfers.csv");
+  ASSERT_EQ(RunEplbctl(Arguments({"--window", "0", "--output", current})).exit_code, 0);
+  const Json before = Json::parse(ReadFile(current))["physical_to_logical"];
+  const ProgramResult table = RunEplbctl(Arguments({"--window", "1", "--current", current, "--transfers", csv}));
+  ASSERT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("in steps"));
+  const Json plan = Plan({"--window", "1", "--current", current, "--transfers", json});
+
+  Json applied = before;
+  int step = 0;
+  Json held = before;  // what a step reads
+  const Json file = Json::parse(ReadFile(json));
+  ASSERT_FALSE(file["transfers"].empty());
+  for (const Json& transfer : file["transfers"]) {
+    EXPECT_THAT(KeysOf(transfer), ElementsAre("model_layer", "expert", "source_slot", "target_slot", "step"));
+    if (transfer["step"] != step) {
+      step = transfer["step"];
+      held = applied;
+    }
+    const std::size_t row = transfer["model_layer"].get<std::size_t>() - 3;
+    EXPECT_EQ(held[row][transfer["source_slot"].get<std::size_t>()], transfer["expert"]);
+    applied[row][transfer["target_slot"].get<std::size_t>()] = transfer["expert"];
+  }
+  EXPECT_EQ(applied, plan["physical_to_logical"]);
+  const std::string rows = ReadFile(csv);
+  EXPECT_THAT(rows, HasSubstr("model_layer,expert,source_slot,target_slot,step\n3,"));
+  EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), static_cast<std::ptrdiff_t>(file["transfers"].size()) + 1);
+
+  ExpectRefused(Arguments({"--transfers", json}), 2, "--current");
+}
+
+TEST_F(EplbctlRebalanceTest, ADrainingGpuIsEmptiedAndCopiedFrom) {
+  const std::string current = directory_.Path("current.json");
+  const std::string transfers = directory_.Path("transfers.json");
+  const auto fleet = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"rebalance", "--local", "--loads", loads_, "--slots", "6", "--gpus", "3"});
+    return more;
+  };
+  ASSERT_EQ(RunEplbctl(fleet({"--output", current})).exit_code, 0);
+  // Empties each GPU in turn; how many copies come from the one that is emptied.
+  const auto copies = [&](const char* flag) {
+    int from_it = 0;
+    for (std::size_t gpu = 0; gpu < 3; ++gpu) {
+      const ProgramResult result = RunEplbctl(
+          fleet({"--current", current, flag, std::to_string(gpu), "--transfers", transfers, "--format", "json"}));
+      EXPECT_EQ(result.exit_code, 0) << result.err;
+      const Json plan = Json::parse(result.out);
+      for (const Json& row : plan["physical_to_logical"]) {
+        EXPECT_EQ(row[2 * gpu], -1);
+        EXPECT_EQ(row[2 * gpu + 1], -1);
+      }
+      const Json file = Json::parse(ReadFile(transfers));
+      for (const Json& transfer : file["transfers"]) {
+        if (transfer["source_slot"] >= 0) from_it += transfer["source_slot"].get<std::size_t>() / 2 == gpu ? 1 : 0;
+      }
+    }
+    return from_it;
+  };
+  EXPECT_EQ(copies("--exclude-gpus"), 0);
+  EXPECT_GT(copies("--drain-gpus"), 0);
+  ExpectRefused(fleet({"--exclude-gpus", "2", "--drain-gpus", "2"}), 2, "GPU 2 is both in --exclude-gpus");
+}
+
 TEST_F(EplbctlRebalanceTest, BalancesOneWindow) {
   const Json plan = Plan({"--window", "0", "--policy", "global"});
   EXPECT_GT(plan["balancedness"]["after"].get<double>(), plan["balancedness"]["before"].get<double>() - 1e-9);
