@@ -94,6 +94,7 @@ absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const
   std::vector<LoadSample> samples;
   std::vector<LoadMatrix> variances;
   std::vector<double> noise_ratio;
+  std::vector<double> settled_noise_ratio;
   std::vector<LayerExcess> excess;
   if (IsReference(options.policy)) {
     EPLB_ASSIGN_OR_RETURN(LoadMatrix mean, PlainMean(input.history));
@@ -103,10 +104,11 @@ absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const
     samples.push_back({.loads = std::move(forecast.mean)});
     variances.push_back(std::move(forecast.variance));
     noise_ratio = std::move(forecast.noise_ratio);
+    settled_noise_ratio = std::move(forecast.settled_noise_ratio);
     excess = MeasureExcess(*input.current, *input.topology, samples[0].loads, variances[0], kPowerExponent);
   }
   const BenefitGate gate(settings, input.expert_time_ratio.value_or(settings.expert_time_ratio), *input.topology,
-                         *input.current, samples[0].loads, excess, noise_ratio);
+                         *input.current, samples[0].loads, excess, noise_ratio, settled_noise_ratio);
   options.fetch_price = gate.price();
   const RebalanceProblem problem{.topology = input.topology,
                                  .samples = samples,

@@ -1,5 +1,8 @@
 #include "server/planner/benefit_gate.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "server/balancer/balance_metrics.h"
 
 namespace eplb {
@@ -11,11 +14,17 @@ constexpr double kGpusPerTransfer = 2.0;
 // many promises is above their average.
 constexpr double kNoiseMargin = 3.0;
 
+// Plans of which none is to move for luck: those of some months.
+constexpr double kPlans = 1e6;
+
+// What the largest of so many standard normal deviates comes to.
+double LargestDeviate(double count) { return std::sqrt(2.0 * std::log(std::max(2.0, count))); }
+
 }  // namespace
 
 BenefitGate::BenefitGate(const PlanSettings& settings, double expert_time_ratio, const Topology& topology,
                          const Placement& current, const LoadMatrix& loads, std::span<const LayerExcess> excess,
-                         std::span<const double> noise_ratio)
+                         std::span<const double> noise_ratio, std::span<const double> settled_noise_ratio)
     : bytes_(static_cast<double>(settings.bytes_per_expert)),
       intra_node_bytes_per_second_(settings.intra_node_bytes_per_second),
       inter_node_bytes_per_second_(settings.inter_node_bytes_per_second) {
@@ -37,6 +46,10 @@ BenefitGate::BenefitGate(const PlanSettings& settings, double expert_time_ratio,
   for (std::size_t layer = 0; layer < excess.size(); ++layer) {
     price_.least_gain.push_back(kNoiseMargin * noise_ratio[layer] * excess[layer].risk);
   }
+  if (excess.empty()) return;
+  price_.noise_ratio.assign(settled_noise_ratio.begin(), settled_noise_ratio.end());
+  price_.noise_margin = LargestDeviate(kPlans * current.num_layers() * static_cast<double>(current.num_experts()) *
+                                       topology.num_usable_slots());
 }
 
 double BenefitGate::CostOf(const TransferCounts& transfers) const {

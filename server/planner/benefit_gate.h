@@ -34,14 +34,21 @@ namespace eplb {
 // and a placement that was best for one forecast is a little off under the next. A layer that could gain no more than
 // noise explains is left alone: three times the potential's charge for the noise that is left, since each of the two
 // forecasts promises that much on average and many promises are made. With the gains falling with the square of the
-// noise, this and the price make such a deployment come to rest.
+// noise, this and the price make such a deployment nearly come to rest.
+//
+// It comes to rest for good since where traffic stands still (LoadForecast::settled_noise_ratio) a move must also gain
+// more than the noise of its own gain explains: the gain less z standard deviations (see LoadPotential) must meet its
+// price. z = sqrt(2 ln(n)) is what the largest of n normal deviates comes to (Cramer, "Mathematical Methods of
+// Statistics", 28.6), n = layers * slots * experts * 10^6 the replacements that a million plans choose from: the best
+// of many moves is chosen for its luck too. Waiting costs little there.
 class BenefitGate {
  public:
   // expert_time_ratio: u, in (0, 1]. loads: the forecast. excess: [layers] of the placement in force under it, and
-  // noise_ratio [layers] as in LoadForecast; both empty where the plan is not made by the potential.
+  // noise_ratio and settled_noise_ratio [layers] as in LoadForecast; all empty where the plan is not made by the
+  // potential.
   BenefitGate(const PlanSettings& settings, double expert_time_ratio, const Topology& topology,
               const Placement& current, const LoadMatrix& loads, std::span<const LayerExcess> excess,
-              std::span<const double> noise_ratio);
+              std::span<const double> noise_ratio, std::span<const double> settled_noise_ratio = {});
 
   // What each fetch must gain; no price where the gate is disabled or there is no load.
   const FetchPrice& price() const { return price_; }

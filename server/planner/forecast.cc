@@ -10,6 +10,13 @@
 #include "server/planner/layer_forecaster.h"
 
 namespace eplb {
+namespace {
+
+// Up to where errors grow by chance. Of one series of 32 values the standard error of the variance ratio over 8 steps
+// is 0.52 (Lo and MacKinlay, theorem 1), and it falls with the root of the number of series: this is four of them.
+double MostGrowthOfNoise(int num_experts) { return 1.0 + 2.0 / std::sqrt(num_experts); }
+
+}  // namespace
 
 LoadForecast ForecastLoads(std::span<const LoadMatrix> history, const ParallelFor& parallel) {
   EPLB_CHECK(!history.empty());
@@ -34,8 +41,12 @@ LoadForecast ForecastLoads(std::span<const LoadMatrix> history, const ParallelFo
   LoadForecast forecast{.mean = LoadMatrix::Create(num_layers, num_experts, std::move(mean)).value(),
                         .variance = LoadMatrix::Create(num_layers, num_experts, std::move(variance)).value(),
                         .noise_ratio = {}};
+  double mean_growth = 0;
+  for (const LayerForecaster& forecaster : forecasters) mean_growth += forecaster.error_growth() / num_layers;
   for (const LayerForecaster& forecaster : forecasters) {
     forecast.noise_ratio.push_back(forecaster.noise_ratio());
+    const bool is_settled = (forecaster.error_growth() + mean_growth) / 2 <= MostGrowthOfNoise(num_experts);
+    forecast.settled_noise_ratio.push_back(is_settled ? forecaster.noise_ratio() : 0.0);
     for (std::size_t i = 0; i < forecast.memory_weights.size(); ++i) {
       forecast.memory_weights[i] += forecaster.weights()[i] / num_layers;
     }

@@ -36,6 +36,12 @@ struct LoadForecast {
   // noise share 1 - a, and the mean keeps the part a of it (the steady state of the Kalman filter). Near 0 both where
   // traffic moves and is seen clearly, and where it is noise over a long memory.
   std::vector<double> noise_ratio;
+  // [layers] noise_ratio where traffic stands still, so that waiting would average the noise out, and 0 where it moves,
+  // so that what is known now is not known better later. Traffic moves where errors grow with the time that is looked
+  // ahead, as those of a random walk do and those of noise do not: the variance ratio test (Lo and MacKinlay, "Stock
+  // market prices do not follow random walks", Review of Financial Studies 1, 1988), on the errors that give the
+  // variance over those one sub-window ahead. Like C, a layer's ratio is averaged with that of all layers.
+  std::vector<double> settled_noise_ratio = {};
   // Mean over the layers of the weight of each average, from the shortest memory to the longest.
   std::array<double, kNumAverages> memory_weights = {};
 };

@@ -21,6 +21,8 @@ class LayerForecaster {
 
   // Part of the variance that is noise left in the mean: see LoadForecast. After Predict.
   double noise_ratio() const;
+  // Variance of the errors several sub-windows ahead over that of those one ahead, at least 1. After Predict.
+  double error_growth() const { return 1.0 / next_to_later_; }
 
   // pooled: sum over the layers of their scaled products. mean, variance: [experts], in tokens and squared tokens.
   void Predict(const ErrorProducts& pooled, std::span<double> mean, std::span<double> variance);

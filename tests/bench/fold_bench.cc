@@ -10,8 +10,8 @@
 #include "server/base/clock.h"
 #include "server/base/parallel_for.h"
 #include "server/model/contiguous_placement.h"
+#include "server/planner/adaptive_tick_planner.h"
 #include "server/planner/hub.h"
-#include "server/planner/rebalance_tick_planner.h"
 #include "server/telemetry/expert_fold.h"
 #include "server/telemetry/worker_fold.h"
 
@@ -49,7 +49,7 @@ struct Fleet {
   ~Fleet() { sessions.clear(); }
 
   SerialFor serial;
-  RebalanceTickPlanner planner;
+  AdaptiveTickPlanner planner;
   std::unique_ptr<Hub> hub;
   DeploymentSpec spec;
   std::vector<std::unique_ptr<TelemetrySession>> sessions;

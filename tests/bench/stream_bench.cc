@@ -24,8 +24,8 @@
 #include "absl/time/clock.h"
 #include "eplb/v1/eplb_service.grpc.pb.h"
 #include "server/base/check.h"
+#include "server/planner/adaptive_tick_planner.h"
 #include "server/planner/hub.h"
-#include "server/planner/rebalance_tick_planner.h"
 #include "server/rpc/telemetry_stream.h"
 #include "tests/support/in_process_server.h"
 
@@ -101,7 +101,7 @@ void ServeService(int ready, int stop) {
   HubOptions options;
   options.report_interval = absl::Seconds(3600);  // folding alone, no plans
   const SerialFor serial;
-  const RebalanceTickPlanner planner(serial);
+  const AdaptiveTickPlanner planner(serial);
   const std::unique_ptr<Hub> hub = CreateHub(options, RealClock(), planner, nullptr);
   InProcessServerOptions server_options;
   server_options.parts.hub = hub.get();

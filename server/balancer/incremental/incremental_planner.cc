@@ -69,6 +69,7 @@ class Layers {
       const LoadSample& sample = At(problem_.samples, k);
       samples.push_back({.weight = sample.weight, .loads = sample.loads.layer(layer)});
       if (!problem_.variances.empty()) samples.back().variance = At(problem_.variances, k).layer(layer);
+      if (!options_.price.noise_ratio.empty()) samples.back().noise_ratio = At(options_.price.noise_ratio, layer);
     }
     return samples;
   }

@@ -31,6 +31,7 @@ LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, st
     result.moves.push_back(move);
   }
   result.potential_before = potential_.value();
+  if (potential_.has_noise()) potential_.MeasureGradient(gradient_);
   while (left > 0) {
     const double least = kLeastRelativeGain * potential_.value();
     Move move = search_.FindBest(left, least);
@@ -40,6 +41,11 @@ LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, st
       break;
     }
     Apply(move);
+    if (potential_.has_noise()) {
+      potential_.MeasureGradient(next_gradient_);
+      move.noise = potential_.GainNoise(gradient_, next_gradient_);
+      gradient_.swap(next_gradient_);
+    }
     left -= move.fetches;
     result.moves.push_back(move);
   }

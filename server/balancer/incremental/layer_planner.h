@@ -37,6 +37,8 @@ class LayerPlanner {
   void Apply(Move& move);
 
   LayerSlots slots_;
+  std::vector<double> gradient_;  // as things are, where gains have noise
+  std::vector<double> next_gradient_;
   LoadPotential potential_;
   MoveSearch search_;
   RepairSearch repairs_;

@@ -29,6 +29,9 @@ void LoadPotential::Load(std::span<const LayerSample> samples) {
   mean_.resize(samples.size());
   load_.resize(static_cast<std::size_t>(num_experts * num_samples_));
   risk_.assign(load_.size(), 0.0);
+  has_noise_ = false;
+  for (const LayerSample& sample : samples) has_noise_ |= sample.noise_ratio > 0 && !sample.variance.empty();
+  noise_.assign(has_noise_ ? load_.size() : 0, 0.0);
   gpus_.assign(static_cast<std::size_t>(topology.num_gpus() * num_samples_), {});
   const double half_aversion = (power_ - 1.0) / 2.0;
   for (int k = 0; k < num_samples_; ++k) {
@@ -44,6 +47,7 @@ void LoadPotential::Load(std::span<const LayerSample> samples) {
     if (mean <= 0) continue;
     for (int expert = 0; expert < num_experts && !sample.variance.empty(); ++expert) {
       At(risk_, expert * num_samples_ + k) = half_aversion / mean * At(sample.variance, expert);
+      if (has_noise_) At(noise_, expert * num_samples_ + k) = sample.noise_ratio * At(sample.variance, expert);
     }
     for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
       if (!topology.excluded(gpu)) At(gpus_, gpu * num_samples_ + k).inverse = 1.0 / (topology.speed(gpu) * mean);
@@ -53,6 +57,30 @@ void LoadPotential::Load(std::span<const LayerSample> samples) {
   charge_.resize(load_.size());
   next_charge_.resize(load_.size());
   Refresh();
+}
+
+void LoadPotential::MeasureGradient(std::vector<double>& gradient) const {
+  const Topology& topology = slots_.topology();
+  gradient.assign(load_.size(), 0.0);
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    for (int k = 0; k < num_samples_; ++k) {
+      const double slope = Slope(gpu, k, amount(gpu, k));
+      for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
+        const std::int32_t expert = slots_.expert_in(slot);
+        if (expert != kEmptySlot)
+          At(gradient, expert * num_samples_ + k) += slope * At(share_, slots_.replicas(expert));
+      }
+    }
+  }
+}
+
+double LoadPotential::GainNoise(std::span<const double> before, std::span<const double> after) const {
+  double variance = 0;
+  for (std::size_t i = 0; i < noise_.size(); ++i) {
+    const double change = before[i] - after[i];
+    variance += change * change * noise_[i];
+  }
+  return std::sqrt(variance);
 }
 
 void LoadPotential::MeasureCharges() {

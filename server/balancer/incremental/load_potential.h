@@ -15,6 +15,7 @@ struct LayerSample {
   double weight = 1;                      // > 0; the weights of the samples of a layer are taken as shares of their sum
   std::span<const double> loads = {};     // [experts] expected tokens
   std::span<const double> variance = {};  // [experts] of the forecast, in squared tokens; empty: loads are certain
+  double noise_ratio = 0;                 // part of the variance by which noise makes the expected loads themselves err
 };
 
 // What is minimised instead of the largest GPU load.
@@ -34,6 +35,11 @@ struct LayerSample {
 // entropic risk measure (Foellmer and Schied, "Stochastic Finance", 4.3) of independent errors with risk aversion (p -
 // 1) / M.
 //
+// The expected loads were themselves estimated from noisy observations, with a variance that is a part `noise_ratio` of
+// q. Of the gain P - P' of a change that leaves a standard deviation to first order (the delta method; Casella and
+// Berger, "Statistical Inference", 5.5.4):
+//   noise = sqrt( sum over experts of (dP / dx - dP' / dx)^2 noise_ratio q ).
+//
 // With several samples P is their weighted mean. Terms of the sum are scaled by dP / dTerm, so that small differences
 // of sums are differences of P, in tokens.
 //
@@ -47,6 +53,12 @@ class LoadPotential {
   void Load(std::span<const LayerSample> samples);
   // Measures the slots again, which have changed.
   void Refresh();
+
+  // dP / dx of every expert's load in every sample as measured last: [experts, samples].
+  void MeasureGradient(std::vector<double>& gradient) const;
+  // Standard deviation that noise gives the gain of a change between two gradients.
+  double GainNoise(std::span<const double> before, std::span<const double> after) const;
+  bool has_noise() const { return has_noise_; }
 
   // P of the slots as measured last.
   double value() const { return value_; }
@@ -114,10 +126,12 @@ class LoadPotential {
   const double power_;  // p
   int num_samples_ = 0;
   double value_ = 0;
+  bool has_noise_ = false;
   std::vector<double> share_;           // [replicas] 1 / replicas
   std::vector<double> weight_;          // [samples] share
   std::vector<double> mean_;            // [samples] M, load per unit of speed; 0: no load
   std::vector<double> load_;            // [experts, samples]
+  std::vector<double> noise_;           // [experts, samples] variance of the expected load itself
   std::vector<double> risk_;            // [experts, samples] (p - 1) / (2 M) * variance
   std::vector<std::int32_t> replicas_;  // [experts] as measured, -1: not yet
   std::vector<double> charge_;          // [experts, samples]

@@ -27,6 +27,7 @@ struct Move {
   int num_changes = 0;  // 0: no move
   int fetches = 0;      // weights that a GPU must fetch for it
   double gain = 0;      // by which the layer's potential falls, in tokens; may be negative for repairs
+  double noise = 0;     // standard deviation of that gain for what noise is left in the loads: see LoadPotential
   MoveUrgency urgency = MoveUrgency::kBalance;
 
   bool operator==(const Move&) const = default;

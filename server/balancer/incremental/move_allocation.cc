@@ -13,6 +13,7 @@ struct Offer {
   int end;  // one past its last move
   int fetches;
   double gain;
+  double noise;  // of the gain; at most the sum of its moves'
 
   double rate() const { return gain / fetches; }
 };
@@ -21,10 +22,15 @@ struct Offer {
 void AppendOffers(int layer, std::span<const Move> moves, int first, std::vector<Offer>& offers) {
   const std::size_t start = offers.size();
   for (int i = first; i < static_cast<int>(moves.size()); ++i) {
-    Offer offer{.layer = layer, .end = i + 1, .fetches = At(moves, i).fetches, .gain = At(moves, i).gain};
+    Offer offer{.layer = layer,
+                .end = i + 1,
+                .fetches = At(moves, i).fetches,
+                .gain = At(moves, i).gain,
+                .noise = At(moves, i).noise};
     while (offers.size() > start && offers.back().rate() < offer.rate()) {
       offer.fetches += offers.back().fetches;
       offer.gain += offers.back().gain;
+      offer.noise += offers.back().noise;
       offers.pop_back();
     }
     offers.push_back(offer);
@@ -34,7 +40,10 @@ void AppendOffers(int layer, std::span<const Move> moves, int first, std::vector
 // Takes the layer's offers that are not worth the price off the end again; returns how many fetches they were.
 int RefuseOffers(int layer, std::size_t start, const FetchPrice& price, std::vector<Offer>& offers) {
   int refused = 0;
-  while (offers.size() > start && offers.back().rate() <= price.tokens) {
+  const auto worth = [&](const Offer& offer) {
+    return offer.rate() > price.tokens && offer.gain - price.noise_margin * offer.noise > offer.fetches * price.tokens;
+  };
+  while (offers.size() > start && !worth(offers.back())) {
     refused += offers.back().fetches;
     offers.pop_back();
   }

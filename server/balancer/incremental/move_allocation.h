@@ -16,6 +16,10 @@ struct FetchPrice {
   double hysteresis = 0;  // a layer is changed only if it gains its price and this part of it more
   // [layers] what a layer must gain to be changed at all, since noise alone would promise as much; empty: nothing.
   std::vector<double> least_gain = {};
+  // What moves gain counts only as far as it is beyond this many standard deviations of its noise (Move::noise), with
+  // noise_ratio [layers] as in LayerSample; empty: no noise.
+  double noise_margin = 0;
+  std::vector<double> noise_ratio = {};
 
   bool operator==(const FetchPrice&) const = default;
 };

@@ -44,6 +44,15 @@ TEST(Forecast, OfMovingTrafficRemembersShortly) {
   EXPECT_GT(forecast.memory_weights[0], 0.8);
 }
 
+TEST(Forecast, TellsNoiseThatWaitingRemovesFromMovement) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const LoadForecast still = Forecast(GeneratedSeries(seed).StationaryCounts(32, 0.2));
+    EXPECT_EQ(still.settled_noise_ratio, still.noise_ratio) << seed;
+    const LoadForecast moving = Forecast(GeneratedSeries(seed).Drifting(32, 0.05, 0.05));
+    EXPECT_EQ(moving.settled_noise_ratio, std::vector<double>(GeneratedSeries::kLayers, 0.0)) << seed;
+  }
+}
+
 TEST(Forecast, FollowsAJump) {
   GeneratedSeries generated(4);
   const std::vector<LoadMatrix> series = generated.Jumping(32, 0.05, 29);

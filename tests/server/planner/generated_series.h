@@ -27,6 +27,18 @@ class GeneratedSeries {
   std::vector<LoadMatrix> Stationary(int sub_windows, double noise) {
     return Generate(sub_windows, noise, [](int) {});
   }
+  // The same, each load a Poisson count of mean 1000 times `tokens` and the popularity.
+  std::vector<LoadMatrix> StationaryCounts(int sub_windows, double tokens) {
+    std::vector<LoadMatrix> series;
+    for (int i = 0; i < sub_windows; ++i) {
+      std::vector<double> loads;
+      for (const double popularity : popularity_) {
+        loads.push_back(std::poisson_distribution<int>(1000.0 * tokens * popularity)(random_));
+      }
+      series.push_back(LoadMatrix::Create(kLayers, kExperts, std::move(loads)).value());
+    }
+    return series;
+  }
   // Every popularity takes a random walk of its logarithm.
   std::vector<LoadMatrix> Drifting(int sub_windows, double noise, double step) {
     return Generate(sub_windows, noise, [this, step](int) {

@@ -1,5 +1,6 @@
 #include "server/planner/replay.h"
 
+#include <numeric>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -103,6 +104,34 @@ TEST(Replay, StationaryTrafficComesToRest) {
   EXPECT_LT(gated.step_time, 1.02 * ungated.step_time);
   EXPECT_GT(gated.plans_skipped, gated.plans / 2);
   EXPECT_GT(gated.saved_gpu_seconds, 0.0);
+}
+
+// Fetches of the plans from `first` on.
+int FetchesFrom(const ReplayResult& result, std::size_t first) {
+  return std::accumulate(result.fetches_by_tick.begin() + static_cast<std::ptrdiff_t>(first),
+                         result.fetches_by_tick.end(), 0);
+}
+
+TEST(Replay, WhereTrafficIsCountingNoiseNothingIsMovedForGood) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    for (const double tokens : {0.05, 0.5, 5.0}) {
+      const std::vector<LoadMatrix> series = GeneratedSeries(seed).StationaryCounts(160, tokens);
+      const ReplayResult gated = RunReplay(series, PerLayer(3));
+      EXPECT_EQ(FetchesFrom(gated, 116), 0) << seed << " " << tokens;
+      // What is left undone is small: hardly better where every move that seems to gain is made.
+      const ReplayResult ungated = RunReplay(series, PerLayer(3, /*gate_disabled=*/true));
+      EXPECT_GT(FetchesFrom(ungated, 116), 0);
+      EXPECT_LT(gated.step_time, 1.02 * ungated.step_time) << seed << " " << tokens;
+    }
+  }
+}
+
+TEST(Replay, AfterAJumpTheNewTrafficIsServedAndThenNearlyLeftAlone) {
+  const std::vector<LoadMatrix> series = GeneratedSeries(8).Jumping(160, 0.05, 60);
+  const ReplayResult result = RunReplay(series, PerLayer(3));
+  const int after_jump = FetchesFrom(result, 56) - FetchesFrom(result, 64);
+  EXPECT_GT(after_jump, 10);
+  EXPECT_LE(FetchesFrom(result, 124), 4);
 }
 
 TEST(Replay, ADearerTransferMovesLess) {

@@ -57,5 +57,17 @@ TEST(MoveAllocation, MovesMustEarnTheirPriceAndLayersALittleMore) {
   EXPECT_EQ(allocation.refused_fetches, (std::vector<int>{1, 1, 0}));
 }
 
+TEST(MoveAllocation, WhatNoiseMayExplainDoesNotPayThePrice) {
+  Move sure = Balance(1, 30);
+  sure.noise = 4;
+  Move unsure = Balance(1, 29);
+  unsure.noise = 5;
+  const std::vector<LayerMoves> layers = {Layer({sure}), Layer({unsure}), Layer({sure, unsure})};
+  const FetchPrice price{.tokens = 10, .noise_margin = 4};
+  EXPECT_EQ(AllocateMoves(layers, 100, price).taken, (std::vector<int>{1, 0, 1}));
+  EXPECT_EQ(AllocateMoves(layers, 100, price).refused_fetches, (std::vector<int>{0, 1, 1}));
+  EXPECT_EQ(AllocateMoves(layers, 100, {.tokens = 10}).taken, (std::vector<int>{1, 1, 2}));
+}
+
 }  // namespace
 }  // namespace eplb
