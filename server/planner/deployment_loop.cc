@@ -231,8 +231,9 @@ std::optional<DeploymentLoop::MeasureJob> DeploymentLoop::CloseSubWindow(absl::D
 }
 
 bool DeploymentLoop::AllHaveTold() const {
-  return !registry_.AwaitsUnclaimedRanks() && std::all_of(folds_.begin(), folds_.end(), [&](const auto& entry) {
-    const WorkerRecord* record = registry_.Find(entry.first);
+  const WorkerRegistry& registry = registry_;  // a lambda is not seen to hold the lock
+  return !registry.AwaitsUnclaimedRanks() && std::all_of(folds_.begin(), folds_.end(), [&](const auto& entry) {
+    const WorkerRecord* record = registry.Find(entry.first);
     return record == nullptr || record->liveness != Liveness::kLive || entry.second->counters().last_report;
   });
 }

@@ -84,8 +84,8 @@ PublishFigures CountFetches(const TickPlan& plan, const Topology& topology, std:
 }  // namespace
 
 bool DeploymentLoop::SubscribersReady() const {
-  const auto is_live = [&](std::string_view worker_id) {
-    const WorkerRecord* record = registry_.Find(worker_id);
+  const auto is_live = [&registry = registry_](std::string_view worker_id) {
+    const WorkerRecord* record = registry.Find(worker_id);
     return record != nullptr && record->liveness == Liveness::kLive;
   };
   std::set<std::string_view> watching;
