@@ -53,14 +53,12 @@ bool LayerSearch::ReferenceIsDefined() const {
 
 int LayerSearch::GroupOf(int expert) const { return expert / (num_experts_ / topology_.num_groups()); }
 
-// The slots that gpus_ may use: as even as their own numbers allow, `budget` in all, no more on a GPU than there are
-// experts_ (the others would only hold twins). GPUs left without a slot leave gpus_.
-void LayerSearch::ShareBudget(int budget) {
-  slots_on_.Resize(gpus_.size());
-  for (int i = 0; i < gpus_.size(); ++i) slots_on_[i] = std::min(topology_.slots_on(gpus_[i]), experts_.size());
-  const auto used_at = [this](int level) {
+// Sets kept_ for the GPUs of a node, or all: as even as their own numbers allow, `budget` in all.
+void LayerSearch::ShareAmong(std::optional<int> node, int budget) {
+  const auto takes_part = [&](int i) { return !node || topology_.node_of_gpu(gpus_[i]) == *node; };
+  const auto used_at = [&](int level) {
     int used = 0;
-    for (const std::int32_t slots : slots_on_) used += std::min(slots, level);
+    for (int i = 0; i < gpus_.size(); ++i) used += takes_part(i) ? std::min(slots_on_[i], level) : 0;
     return used;
   };
   // The highest level, slots per GPU, at which the budget is kept; what is left of it goes to the first GPUs above.
@@ -74,17 +72,58 @@ void LayerSearch::ShareBudget(int budget) {
     }
   }
   int rest = budget - used_at(level);
-  int kept = 0;
   for (int i = 0; i < gpus_.size(); ++i) {
+    if (!takes_part(i)) continue;
     const int one_more = slots_on_[i] > level && rest > 0 ? 1 : 0;
     rest -= one_more;
-    const int slots = std::min(slots_on_[i], level) + one_more;
-    if (slots == 0) continue;
-    gpus_[kept] = gpus_[i];
-    slots_on_[kept++] = slots;
+    kept_[i] = std::min(slots_on_[i], level) + one_more;
   }
-  gpus_.Resize(kept);
-  slots_on_.Resize(kept);
+}
+
+// Shares kept_ anew where it leaves a node too few slots for the rule about nodes. A node holds an expert once for the
+// rule, so it can use no more slots for it than there are experts: what a node has beyond goes to nodes that have less,
+// first to first, until the experts find their nodes.
+void LayerSearch::ShareForNodes() {
+  const int num_experts = experts_.size();
+  node_budget_.Assign(topology_.num_nodes(), 0);
+  node_spare_.Assign(topology_.num_nodes(), 0);
+  for (int i = 0; i < gpus_.size(); ++i) {
+    node_budget_[topology_.node_of_gpu(gpus_[i])] += kept_[i];
+    node_spare_[topology_.node_of_gpu(gpus_[i])] += slots_on_[i] - kept_[i];
+  }
+  int missing = num_experts * constraints_.min_nodes_per_expert;
+  for (const std::int32_t slots : node_budget_) missing -= std::min(slots, num_experts);
+  if (missing <= 0) return;
+  int giver = 0;
+  for (int node = 0; node < node_budget_.size(); ++node) {
+    const int wanted = std::min({missing, num_experts - node_budget_[node], node_spare_[node]});
+    for (int taken = 0; taken < wanted; ++taken) {
+      while (giver < node_budget_.size() && node_budget_[giver] <= num_experts) ++giver;
+      if (giver == node_budget_.size()) break;
+      --node_budget_[giver];
+      ++node_budget_[node];
+      --missing;
+    }
+  }
+  for (int node = 0; node < node_budget_.size(); ++node) ShareAmong(node, node_budget_[node]);
+}
+
+// The slots that gpus_ may use: `budget` in all, no more on a GPU than there are experts_ (the others would only hold
+// twins). GPUs left without a slot leave gpus_.
+void LayerSearch::ShareBudget(int budget) {
+  slots_on_.Resize(gpus_.size());
+  for (int i = 0; i < gpus_.size(); ++i) slots_on_[i] = std::min(topology_.slots_on(gpus_[i]), experts_.size());
+  kept_.Assign(gpus_.size(), 0);
+  ShareAmong(std::nullopt, budget);
+  if (constraints_.min_nodes_per_expert > 1) ShareForNodes();
+  int left = 0;
+  for (int i = 0; i < gpus_.size(); ++i) {
+    if (kept_[i] == 0) continue;
+    gpus_[left] = gpus_[i];
+    slots_on_[left++] = kept_[i];
+  }
+  gpus_.Resize(left);
+  slots_on_.Resize(left);
 }
 
 // Slots that no packing can use without twins: GPU by GPU, the experts that it holds once more, in the same order.

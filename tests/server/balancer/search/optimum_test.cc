@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "server/balancer/balance_metrics.h"
 #include "server/balancer/lower_bound.h"
+#include "server/balancer/reference/reference_policy.h"
 #include "server/balancer/search/layer_search.h"
 #include "tests/support/random_problem.h"
 
@@ -105,6 +106,58 @@ TEST(SearchOnUnevenFleets, IsWithinTwoPercentOfTheOptimumOnAverage) {
   }
   EXPECT_LE(sum / rounds, 0.02);
   RecordProperty("mean_excess_ppm", static_cast<int>(sum / rounds * 1e6));
+}
+
+struct TwinCase {
+  const char* name;
+  std::vector<double> loads;
+};
+
+void PrintTo(const TwinCase& twins, std::ostream* out) { *out << twins.name; }
+
+class WhereTwinsHelp : public ::testing::TestWithParam<TwinCase> {};
+
+// Layers on which the published greedy policy is the more balanced, because it puts two of an expert's replicas on one
+// GPU: no layout without twins is as balanced, as trying them all shows, and the search finds the best of these.
+TEST_P(WhereTwinsHelp, TheSearchFindsTheOptimumWithoutThem) {
+  const std::vector<double>& loads = GetParam().loads;
+  const Topology topology = Topology::Create({.num_gpus = 8, .num_slots = 16}).value();
+  ReferencePolicy reference(GlobalShape(8, topology));
+  reference.Run(loads);
+  const double with_twins = BalanceMeter(topology).Measure(reference.physical_to_logical(), loads).max;
+  const double optimum =
+      Optimum({.loads = loads, .slots_on = std::vector<int>(8, 2), .speed = std::vector<double>(8, 1.0)}).Find();
+  EXPECT_GT(CountTwins(reference.physical_to_logical(), topology), 0);
+  EXPECT_GT(optimum, with_twins);
+  EXPECT_NEAR(MaxOfPlan(topology, loads), optimum, 1e-9 * optimum);
+}
+
+INSTANTIATE_TEST_SUITE_P(Layers, WhereTwinsHelp,
+                         ::testing::Values(TwinCase{"by_a_hundredth", {362, 855, 356, 2095, 1590, 1783, 718, 1098}},
+                                           TwinCase{"by_a_sixtieth", {1018, 301, 1096, 862, 451, 1393, 833, 509}},
+                                           TwinCase{"one_hot_expert", {1672, 1754, 1348, 205, 718, 774, 807, 3604}},
+                                           TwinCase{"two_twins", {551, 754, 5046, 2274, 4082, 2838, 2307, 1410}},
+                                           TwinCase{"nearly_even", {921, 1213, 905, 513, 2274, 1141, 1184, 563}},
+                                           TwinCase{"very_skewed", {1551, 20, 9902, 1702, 10752, 6654, 4941, 280}}),
+                         [](const auto& param_info) { return std::string(param_info.param.name); });
+
+// Two slots per GPU and two replicas per expert, where the policies are closest: whenever the reference is better, it
+// has twins, and no layout without them is as good.
+TEST(WhereTwinsHelp, OnlyThereIsTheReferenceBetter) {
+  testing::RandomProblems random(23);
+  const Topology topology = Topology::Create({.num_gpus = 8, .num_slots = 16}).value();
+  ReferencePolicy reference(GlobalShape(8, topology));
+  for (int round = 0; round < 400; ++round) {
+    const std::vector<double> loads = LognormalLoads(8, 0.5, &random);
+    reference.Run(loads);
+    const double greedy = BalanceMeter(topology).Measure(reference.physical_to_logical(), loads).max;
+    const double plan = MaxOfPlan(topology, loads);
+    if (plan <= greedy * (1 + 1e-9)) continue;
+    EXPECT_GT(CountTwins(reference.physical_to_logical(), topology), 0) << "round " << round;
+    const Optimum::Problem problem{
+        .loads = loads, .slots_on = std::vector<int>(8, 2), .speed = std::vector<double>(8, 1.0)};
+    EXPECT_GT(Optimum(problem).Find(), greedy) << "round " << round;
+  }
 }
 
 }  // namespace
