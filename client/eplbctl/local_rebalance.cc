@@ -29,6 +29,7 @@ absl::StatusOr<RebalanceResult> RebalanceLocally(const RebalanceTask& task, cons
   EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(problem, task.options, parallel));
   const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   RebalanceResult result{.policy = std::string(PolicyName(plan.policy)), .placement = std::move(plan.placement)};
+  result.slot_shares = std::move(plan.slot_shares);
   result.balancedness_before = plan.balancedness_before();
   result.balancedness_after = plan.balancedness_after();
   result.worst_before = WorstBefore(plan);

@@ -18,18 +18,21 @@ constexpr char kFooter[] =
     "      --policy hierarchical --local --format json --output plan.json\n"
     "  eplbctl rebalance --loads loads.csv --slots 288 --gpus 32 --current plan.json --moves-per-layer 3 \\\n"
     "      --server localhost:50051 --transfers copies.csv\n\n"
-    "Loads are tokens per expert; the replicas of an expert share them evenly. Balancedness is mean over max GPU load\n"
+    "Loads are tokens per expert; the replicas of an expert share them evenly, or with --traffic-shares as suits the\n"
+    "placement best: balances after and the bound are then with such shares. Balancedness is mean over max GPU load\n"
     "of a layer, step time the sum over layers of max over the sum of mean. A twin is a second replica of an expert "
     "on\n"
     "one GPU. A fetch is an expert that a GPU did not hold before; without --current, in the contiguous layout.\n\n"
     "JSON keys: policy, physical_to_logical [layers][slots], expert_count [layers][experts],\n"
     "balancedness {before, after, worst_after}, step_time {before, after}, lower_bound_step_time, twins, fetches,\n"
-    "compute_ms. --transfers writes {transfers: [{model_layer, expert, source_slot, target_slot, step}]}; transfers of "
+    "compute_ms; with --traffic-shares also slot_shares [layers][slots].\n"
+    "--transfers writes {transfers: [{model_layer, expert, source_slot, target_slot, step}]}; transfers of "
     "equal\n"
     "step are made as one whole, steps in order, and a source of -1 is the checkpoint.";
 
 struct Flags {
   RebalanceFlags rebalance;
+  bool traffic_shares = false;
   OutputFlags output;
   std::string transfers_path;
 };
@@ -41,7 +44,8 @@ absl::Status WriteTransfers(const std::string& path, const RebalanceTask& task, 
 }
 
 absl::Status Run(const Flags& flags) {
-  EPLB_ASSIGN_OR_RETURN(const RebalanceTask task, flags.rebalance.Read());
+  EPLB_ASSIGN_OR_RETURN(RebalanceTask task, flags.rebalance.Read());
+  task.options.traffic_shares = flags.traffic_shares;
   EPLB_ASSIGN_OR_RETURN(const RebalanceResult result, flags.rebalance.Plan(task));
   if (!flags.transfers_path.empty()) EPLB_RETURN_IF_ERROR(WriteTransfers(flags.transfers_path, task, result));
   return flags.output.Write([&](bool colour) { return RebalanceResultTable(task, result, colour); },
@@ -55,6 +59,9 @@ Command AddRebalanceCommand(CLI::App& root) {
   app->footer(kFooter);
   const auto flags = std::make_shared<Flags>();
   flags->rebalance.AddTo(*app);
+  app->add_flag("--traffic-shares", flags->traffic_shares,
+                "Choose the share of its expert's traffic that each replica gets, and plan for such shares")
+      ->group("Plan");
   flags->output.AddTo(*app);
   app->add_option("--transfers", flags->transfers_path,
                   "Write the copies that lead from --current there to this file; CSV where it ends in .csv, else JSON")

@@ -24,6 +24,19 @@ void AppendMatrix(std::string& out, const char* key, int num_rows, const RowOf& 
   out += "  ],\n";
 }
 
+void AppendShares(std::string& out, const RebalanceResult& result) {
+  const auto num_slots = static_cast<std::size_t>(result.placement.num_slots());
+  out += "  \"slot_shares\": [\n";
+  for (std::size_t at = 0; at < result.slot_shares.size(); at += num_slots) {
+    out += "    [";
+    for (std::size_t slot = 0; slot < num_slots; ++slot) {
+      absl::StrAppend(&out, slot > 0 ? "," : "", JsonNumber(result.slot_shares[at + slot]));
+    }
+    out += at + num_slots < result.slot_shares.size() ? "],\n" : "]\n";
+  }
+  out += "  ],\n";
+}
+
 // Green where `after` is better than `before`, red where it is worse, by more than what is shown.
 Emphasis Compare(double before, double after, bool higher_is_better) {
   constexpr double kVisible = 5e-5;
@@ -55,6 +68,7 @@ std::string RebalanceResultJson(const RebalanceResult& result) {
   AppendMatrix(out, "physical_to_logical", placement.num_layers(), [&](int layer) { return placement.layer(layer); });
   AppendMatrix(out, "expert_count", placement.num_layers(),
                [&](int layer) { return CountReplicas(placement.layer(layer), placement.num_experts()); });
+  if (!result.slot_shares.empty()) AppendShares(out, result);
   absl::StrAppend(&out, "  \"balancedness\": {\"before\": ", JsonNumber(result.balancedness_before),
                   ", \"after\": ", JsonNumber(result.balancedness_after),
                   ", \"worst_after\": ", JsonNumber(result.worst_after), "},\n");

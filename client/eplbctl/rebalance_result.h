@@ -29,6 +29,7 @@ struct RebalanceTask {
 struct RebalanceResult {
   std::string policy;
   Placement placement;
+  std::vector<double> slot_shares = {};  // [layers x slots] part of its expert's traffic for each; empty: equal parts
   double balancedness_before = 1;
   double balancedness_after = 1;
   double worst_before = 1;

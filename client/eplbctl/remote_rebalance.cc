@@ -55,6 +55,9 @@ absl::StatusOr<RebalanceResult> RebalanceOnServer(const RebalanceTask& task, Cli
   const std::optional<Policy> policy = PolicyFromMessage(response.policy());
   RebalanceResult result{.policy = policy ? std::string(PolicyName(*policy)) : v1::Policy_Name(response.policy()),
                          .placement = std::move(placement)};
+  for (const v1::LayerPlacement& layer : response.layers()) {
+    result.slot_shares.insert(result.slot_shares.end(), layer.slot_shares().begin(), layer.slot_shares().end());
+  }
   result.balancedness_before = summary.balancedness_before();
   result.balancedness_after = summary.balancedness_after();
   result.worst_before = summary.worst_balancedness_before();

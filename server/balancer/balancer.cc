@@ -7,14 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/balancer/incremental_policy.h"
-#include "server/balancer/lower_bound.h"
 #include "server/balancer/migration/transfer_planner.h"
 #include "server/balancer/optimized_policy.h"
+#include "server/balancer/plan_report.h"
 #include "server/balancer/problem_check.h"
 #include "server/balancer/reference/reference_policy.h"
 #include "server/balancer/replan_policy.h"
 #include "server/balancer/sample_mean.h"
-#include "server/balancer/shares/share_optimizer.h"
 #include "server/base/check.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
@@ -58,34 +57,6 @@ absl::StatusOr<Placement> PlaceByReference(const LoadMatrix& loads, const Topolo
   return Placement::Create(loads.num_layers(), loads.num_experts(), topology.num_slots(), std::move(slots));
 }
 
-std::vector<LayerReport> ReportLayers(const Placement& before, std::span<const double> shares_before, bool has_current,
-                                      const Placement& after, const LoadMatrix& loads, const Topology& topology,
-                                      const PlacementConstraints& constraints, bool bounded,
-                                      const ParallelFor& parallel) {
-  std::vector<LayerReport> layers(static_cast<std::size_t>(loads.num_layers()));
-  std::vector<BalanceMeter> meters(static_cast<std::size_t>(parallel.width()), BalanceMeter(topology));
-  std::vector<LowerBound> bounds(static_cast<std::size_t>(parallel.width()),
-                                 LowerBound(topology, constraints, loads.num_experts()));
-  parallel.Run(loads.num_layers(), [&](int layer, int worker) {
-    LayerReport& report = layers[static_cast<std::size_t>(layer)];
-    BalanceMeter& meter = meters[static_cast<std::size_t>(worker)];
-    report.before =
-        meter.Measure(before.layer(layer), loads.layer(layer), LayerShares(shares_before, layer, topology.num_slots()));
-    report.after = meter.Measure(after.layer(layer), loads.layer(layer));
-    if (bounded) {
-      report.lower_bound = bounds[static_cast<std::size_t>(worker)].Prove(
-          loads.layer(layer), topology.num_usable_slots(), report.after.max);
-    }
-    // A placement that a budget keeps from honouring groups may pass the bound of those that do.
-    if (constraints.honour_groups) report.lower_bound = std::min(report.lower_bound, report.after.max);
-    report.twins = CountTwins(after.layer(layer), topology);
-    if (!has_current) return;
-    report.fetches = CountFetches(before.layer(layer), after.layer(layer), topology);
-    if (std::ranges::equal(before.layer(layer), after.layer(layer))) report.reason = NoChangeReason::kAlreadyBest;
-  });
-  return layers;
-}
-
 // What only an incremental plan knows of a layer.
 void AddIncrement(const IncrementalLayer& increment, LayerReport& report) {
   report.gain = increment.gain;
@@ -102,7 +73,9 @@ absl::StatusOr<Placement> Place(const RebalanceProblem& problem, const Rebalance
                                 std::vector<IncrementalLayer>& increments) {
   if (policy != Policy::kOptimized) return PlaceByReference(loads, *problem.topology, policy, parallel);
   if (problem.current == nullptr || options.budget.unlimited()) {
-    return PlaceOptimized(problem.samples, *problem.topology, problem.constraints, options.work_limit, parallel);
+    return PlaceOptimized(problem.samples, *problem.topology, problem.constraints,
+                          {.work_limit = options.work_limit, .traffic_shares = options.traffic_shares}, problem.current,
+                          parallel);
   }
   EPLB_ASSIGN_OR_RETURN(IncrementalPlan plan, PlaceIncrementally(problem, options, parallel));
   increments = std::move(plan.layers);
@@ -124,32 +97,12 @@ absl::StatusOr<std::vector<Transfer>> PlanWay(const RebalanceProblem& problem, c
 absl::StatusOr<std::vector<Transfer>> FitAndPlanWay(RebalanceProblem problem, const RebalanceOptions& options,
                                                     Policy policy, const ParallelFor& parallel, Placement& placement) {
   const Placement planned = placement;
-  placement = FitToCurrent(problem, planned, policy, parallel);
+  placement = FitToCurrent(problem, planned, policy, parallel, options.traffic_shares);
   absl::StatusOr<std::vector<Transfer>> transfers = PlanWay(problem, options, placement);
   if (!absl::IsFailedPrecondition(transfers.status()) || problem.constraints.stable_local_slots) return transfers;
   problem.constraints.stable_local_slots = true;
-  placement = FitToCurrent(problem, planned, policy, parallel);
+  placement = FitToCurrent(problem, planned, policy, parallel, options.traffic_shares);
   return PlanWay(problem, options, placement);
-}
-
-// The shares that suit `loads` best, [layers x slots]; the reports' `after` becomes what they give, and their bound one
-// that holds for any shares.
-std::vector<double> ChooseShares(const Placement& placement, const LoadMatrix& loads, const Topology& topology,
-                                 const ParallelFor& parallel, std::vector<LayerReport>& layers) {
-  std::vector<double> shares(placement.physical_to_logical().size());
-  std::vector<std::unique_ptr<ShareOptimizer>> scratch(static_cast<std::size_t>(parallel.width()));
-  std::vector<LowerBound> bounds(static_cast<std::size_t>(parallel.width()), LowerBound(topology));
-  parallel.Run(placement.num_layers(), [&](int layer, int worker) {
-    std::unique_ptr<ShareOptimizer>& optimizer = scratch[static_cast<std::size_t>(worker)];
-    if (optimizer == nullptr) optimizer = std::make_unique<ShareOptimizer>(topology, loads.num_experts());
-    optimizer->Run(placement.layer(layer), loads.layer(layer));
-    std::ranges::copy(optimizer->share(), shares.begin() + std::ptrdiff_t{layer} * topology.num_slots());
-    LayerReport& report = layers[static_cast<std::size_t>(layer)];
-    report.after.max = optimizer->max_load();
-    report.lower_bound =
-        bounds[static_cast<std::size_t>(worker)].ProveForAnyShares(loads.layer(layer), topology.num_usable_slots());
-  });
-  return shares;
 }
 
 std::vector<LayerBalance> Balances(std::span<const LayerReport> layers, LayerBalance LayerReport::*which) {
@@ -220,20 +173,16 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
       EPLB_ASSIGN_OR_RETURN(transfers, PlanWay(problem, options, placement));
     }
   }
-  // The global policy disregards groups, and with them their bound.
-  const PlacementConstraints bounded_by = policy == Policy::kGlobal ? PlacementConstraints() : problem.constraints;
   const bool bounded = options.always_bound || (has_current && placement == *problem.current);
-  std::vector<LayerReport> layers =
-      ReportLayers(has_current ? *problem.current : *contiguous, problem.current_shares, has_current, placement, loads,
-                   topology, bounded_by, bounded, parallel);
-  for (std::size_t layer = 0; layer < increments.size(); ++layer) AddIncrement(increments[layer], layers[layer]);
-  std::vector<double> slot_shares;
-  if (options.traffic_shares) slot_shares = ChooseShares(placement, loads, topology, parallel, layers);
+  PlanReport report =
+      ReportPlan(problem, has_current ? *problem.current : *contiguous, placement,
+                 {.policy = policy, .traffic_shares = options.traffic_shares, .bounded = bounded}, parallel);
+  for (std::size_t layer = 0; layer < increments.size(); ++layer) AddIncrement(increments[layer], report.layers[layer]);
   return RebalancePlan{.placement = std::move(placement),
                        .policy = policy,
-                       .layers = std::move(layers),
+                       .layers = std::move(report.layers),
                        .transfers = std::move(transfers),
-                       .slot_shares = std::move(slot_shares)};
+                       .slot_shares = std::move(report.slot_shares)};
 }
 
 }  // namespace eplb

@@ -61,8 +61,10 @@ struct RebalanceOptions {
   MoveBudget budget = {};             // needs a current placement
   std::int64_t bytes_per_expert = 0;  // weights of one expert in one layer; needed for a budget in bytes
   int max_transfers_per_gpu = 0;      // most that a GPU stages, sends or receives in one transfer step; 0: no limit
-  bool traffic_shares = false;        // choose what share of its expert's traffic each slot gets, not equal ones
-  FetchPrice fetch_price = {};        // what the moves of a plan within a budget must earn
+  // Choose what share of its expert's traffic each slot gets, not equal ones; a placement that kOptimized plans anew is
+  // then the best for such shares, with as much work again.
+  bool traffic_shares = false;
+  FetchPrice fetch_price = {};  // what the moves of a plan within a budget must earn
   // Of a plan within a budget: layers at least this balanced under every sample are only repaired; 0: none.
   double min_balancedness = 0;
   // Of a plan within a budget: see LoadPotential. 1..6; low where the placement is to last, high where only the largest
@@ -80,14 +82,15 @@ enum class NoChangeReason {
   kGainBelowPrice,   // a better one was found, but it is not worth the price of its fetches
 };
 
-// One layer of a plan. Balances are under the weighted mean of the samples; `after` is with the plan's slot_shares
-// where it has them.
+// One layer of a plan. Means and maxima are weighted means over the samples of each sample's own; `after` is with the
+// plan's slot_shares where it has them.
 struct LayerReport {
-  LayerBalance before;     // with the current placement, or the contiguous layout where there is none
-  LayerBalance after;      // with the planned one
-  double lower_bound = 0;  // proven: no placement has a lower after.max; 0 where not asked for
-  int fetches = 0;         // from the current placement; 0 where there is none
-  int twins = 0;           // in the planned placement
+  LayerBalance before;  // with the current placement, or the contiguous layout where there is none
+  LayerBalance after;   // with the planned one
+  // Proven: no placement that keeps the policy's rules has a lower after.max. 0 where not asked for.
+  double lower_bound = 0;
+  int fetches = 0;  // from the current placement; 0 where there is none
+  int twins = 0;    // in the planned placement
   NoChangeReason reason = NoChangeReason::kChanged;
   double gain = 0;          // by a plan within a budget: fall of the potential, tokens per unit of speed
   int refused_fetches = 0;  // that would have gained, but less than their price

@@ -10,6 +10,9 @@ namespace {
 
 // Thresholds tried for each weight; beyond these the loads are too alike to matter.
 constexpr std::size_t kMaxThresholds = 48;
+// Values of b tried for any shares: loads, and parts of the largest possible.
+constexpr int kMaxLightLoads = 128;
+constexpr int kLightParts = 32;
 constexpr int kBisections = 24;
 // A refutation must hold by more than rounding could bring about.
 constexpr double kSafety = 1e-9;
@@ -140,6 +143,36 @@ bool CompanyBound::PartnersRefute(double max, double light, const Shape& shape) 
   constexpr double kEndless = 1e9;
   options_.push_back({kEndless * (kMostParts + 1) / kMostParts, kEndless});
   return short_of - SpendOnPartners(budget) > kSafety * company * shape.slots;
+}
+
+bool CompanyBound::AnySharesRefute(double max, double light, const Shape& shape) const {
+  const double heavy = max - (shape.least_slots - 1) * light;
+  if (light <= 0 || light > heavy) return false;
+  const int below = CountBelow(light);
+  double least = prefix_[Index(below)];
+  for (std::size_t i = Index(below); i < ascending_.size(); ++i) {
+    const double parts = std::floor(ascending_[i] / heavy);
+    least += parts * light + std::min(light, ascending_[i] - parts * heavy);
+  }
+  return least > shape.slots * light * (1 + kSafety);
+}
+
+double CompanyBound::RaiseForAnyShares(std::span<const double> loads, const Shape& shape, double bound) {
+  if (shape.least_slots < 2) return bound;
+  SortLoads(loads);
+  const double ceiling = shape.heaviest * shape.least_slots + bound;
+  // The sum bends where b is a load; beyond bound / least_slots b exceeds a.
+  const int candidates = CountBelow(bound / shape.least_slots);
+  const int stride = std::max(1, candidates / kMaxLightLoads);
+  for (int i = candidates - 1; i >= 0; i -= stride) {
+    const double light = ascending_[Index(i)];
+    bound = RaiseWhile(bound, ceiling, [&](double max) { return AnySharesRefute(max, light, shape); });
+  }
+  for (int part = 1; part <= kLightParts; ++part) {
+    const double ratio = static_cast<double>(part) / (kLightParts * shape.least_slots);
+    bound = RaiseWhile(bound, ceiling, [&](double max) { return AnySharesRefute(max, max * ratio, shape); });
+  }
+  return bound;
 }
 
 double CompanyBound::Raise(std::span<const double> loads, const Shape& shape, double bound) {

@@ -24,6 +24,13 @@ namespace eplb {
 //   there is at most one, all others of the GPU are below z. The extra slots are spent by a fractional knapsack over:
 //   splitting a heavy expert until its replicas need no such partners; splitting experts into partners.
 //
+// Where the replicas of an expert may take any shares of its load, both fail: a replica may take nothing. What is left
+// is to give every part s of a load, whatever it is, the weight w(s) = v(s) - b of the surplus, with
+//   v(s) = min(s, b) + max(0, s - a):
+// all parts together must then have v summing to at most slots * b, while an expert of load l has at least
+//   floor(l / a) b + min(b, l mod a)
+// however it is split, which is concave from one multiple of a to the next and repeats, hence subadditive.
+//
 // Example: 20 9 9 9 9 8 8 8 1 on 3 GPUs x 3 slots. The mean is 27 and the heaviest replica 20, but T = 27.9 would leave
 // only 7.9 beside the 20, and of the two partners below 7.9 that it needs there is only one: the bound is 28.
 class CompanyBound {
@@ -39,6 +46,9 @@ class CompanyBound {
   // is one already. Reuses its buffers; not thread-safe.
   double Raise(std::span<const double> loads, const Shape& shape, double bound);
 
+  // The same where the replicas of an expert may take any shares of its load.
+  double RaiseForAnyShares(std::span<const double> loads, const Shape& shape, double bound);
+
  private:
   struct Option {
     double gain;
@@ -47,6 +57,7 @@ class CompanyBound {
   void SortLoads(std::span<const double> loads);
   int CountBelow(double limit) const;
   bool SurplusRefutes(double max, double heavy, const Shape& shape);
+  bool AnySharesRefute(double max, double light, const Shape& shape) const;
   bool PartnersRefute(double max, double light, const Shape& shape);
   double SpendOnPartners(double budget);
   void CollectThresholds(const Shape& shape, double bound);

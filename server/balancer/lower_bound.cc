@@ -15,7 +15,9 @@ constexpr double kNearEnough = 1e-4;
 }  // namespace
 
 LowerBound::LowerBound(const Topology& topology, const PlacementConstraints& constraints, int num_experts)
-    : least_slots_(std::numeric_limits<int>::max()), num_groups_(topology.num_groups()) {
+    : least_slots_(std::numeric_limits<int>::max()),
+      least_replicas_(std::max({1, constraints.min_replicas, constraints.min_nodes_per_expert})),
+      num_groups_(topology.num_groups()) {
   if (constraints.honour_groups && topology.num_nodes() > 1 && num_experts % topology.num_groups() == 0) {
     nodes_ = NodesForGroups(topology, num_experts, constraints.min_replicas);
     for (GroupPacking::Node& node : nodes_) node.least = 0;
@@ -31,9 +33,10 @@ LowerBound::LowerBound(const Topology& topology, const PlacementConstraints& con
 
 double LowerBound::MinMaxReplicaLoad(std::span<const double> loads, int slots) {
   heap_.clear();
-  for (const double load : loads) heap_.push_back({load, load, 1});
+  const int least = std::min(least_replicas_, slots / static_cast<int>(loads.size()));
+  for (const double load : loads) heap_.push_back({load / least, load, least});
   std::make_heap(heap_.begin(), heap_.end());
-  for (int extra = slots - static_cast<int>(loads.size()); extra > 0; --extra) {
+  for (int extra = slots - least * static_cast<int>(loads.size()); extra > 0; --extra) {
     std::pop_heap(heap_.begin(), heap_.end());
     Candidate& heaviest = heap_.back();
     ++heaviest.replicas;
@@ -52,7 +55,7 @@ double LowerBound::HeaviestNode(std::span<const double> loads) {
   return possible && groups_.proven() ? groups_.max() : 0;
 }
 
-double LowerBound::Prove(std::span<const double> loads, int slots, double reached) {
+double LowerBound::ProveFor(Shares shares, std::span<const double> loads, int slots, double reached) {
   EPLB_CHECK(!loads.empty() && slots >= static_cast<int>(loads.size()));
   double total = 0;
   for (const double load : loads) total += load;
@@ -65,14 +68,18 @@ double LowerBound::Prove(std::span<const double> loads, int slots, double reache
                                   .replicas = std::min(slots, usable_slots_),
                                   .least_slots = least_slots_,
                                   .heaviest = heaviest};
-  return company_.Raise(loads, shape, bound * top_speed_) / top_speed_;
+  const double tokens = bound * top_speed_;
+  return (shares == Shares::kEven ? company_.Raise(loads, shape, tokens)
+                                  : company_.RaiseForAnyShares(loads, shape, tokens)) /
+         top_speed_;
 }
 
-double LowerBound::ProveForAnyShares(std::span<const double> loads, int slots) {
-  EPLB_CHECK(!loads.empty() && slots >= static_cast<int>(loads.size()));
-  double total = 0;
-  for (const double load : loads) total += load;
-  return std::max(total / total_speed_, MinMaxReplicaLoad(loads, slots) / top_speed_);
+double LowerBound::Prove(std::span<const double> loads, int slots, double reached) {
+  return ProveFor(Shares::kEven, loads, slots, reached);
+}
+
+double LowerBound::ProveForAnyShares(std::span<const double> loads, int slots, double reached) {
+  return ProveFor(Shares::kAny, loads, slots, reached);
 }
 
 double LayerLowerBound(std::span<const double> loads, int slots, const Topology& topology) {

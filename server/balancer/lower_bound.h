@@ -16,7 +16,8 @@ namespace eplb {
 //   * the mean: total load / total speed of the usable GPUs;
 //   * the min-max replica load: with `slots` usable slots, the smallest value that the load of the heaviest replica can
 //     take when replica counts are free. Giving each further replica to the heaviest is optimal for that (an exchange
-//     argument: an expert above the value needs one more replica in every better choice). It is divided by the highest
+//     argument: an expert above the value needs one more replica in every better choice), from the replicas that the
+//     constraints ask of every expert on. It is divided by the highest
 //     speed, since the heaviest replica may sit on the fastest GPU;
 //   * the company bound (company_bound.h), which knows that a heavy replica needs light company: for few slots per GPU.
 //     Uneven slots count as the fewest on any GPU, unequal speeds as the highest: weaker then, but still valid;
@@ -34,9 +35,9 @@ class LowerBound {
   // are within a ten-thousandth of it. 0 leaves nothing out.
   double Prove(std::span<const double> loads, int slots, double reached = 0);
 
-  // The bound that also holds where the replicas of an expert may take unequal shares of its load: the mean and the
-  // min-max replica load, since one of n replicas takes at least 1/n.
-  double ProveForAnyShares(std::span<const double> loads, int slots);
+  // The same, for placements whose replicas may take any shares of their expert's load: the mean, the min-max replica
+  // load, since one of n replicas takes at least 1/n, and what of the company bound and of the groups' nodes holds.
+  double ProveForAnyShares(std::span<const double> loads, int slots, double reached = 0);
 
  private:
   struct Candidate {
@@ -46,6 +47,8 @@ class LowerBound {
 
     bool operator<(const Candidate& other) const { return load_per_replica < other.load_per_replica; }
   };
+  enum class Shares { kEven, kAny };
+  double ProveFor(Shares shares, std::span<const double> loads, int slots, double reached);
   double HeaviestNode(std::span<const double> loads);
   double MinMaxReplicaLoad(std::span<const double> loads, int slots);
 
@@ -53,6 +56,7 @@ class LowerBound {
   double top_speed_ = 0;
   int usable_slots_ = 0;
   int least_slots_ = 0;
+  int least_replicas_ = 1;
   std::vector<Candidate> heap_;
   CompanyBound company_;
   std::vector<GroupPacking::Node> nodes_;  // empty without groups

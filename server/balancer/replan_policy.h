@@ -14,9 +14,10 @@ namespace eplb {
 //   * else the planned GPUs become those real ones that have most of their experts already (see
 //     migration/gpu_relabelling.h), and GPUs exchange replicas of equal load where that saves fetches (see
 //     migration/fetch_reduction.h): within nodes as wholes where the constraints say what shares a node.
-// The reference policies' plans are the published algorithm's, which names GPUs as it does.
+// For traffic shares "as good" is with the best shares for each placement, and replicas are only exchanged where that
+// costs nothing then. The reference policies' plans are the published algorithm's, which names GPUs as it does.
 Placement FitToCurrent(const RebalanceProblem& problem, const Placement& planned, Policy policy,
-                       const ParallelFor& parallel);
+                       const ParallelFor& parallel, bool traffic_shares = false);
 
 }  // namespace eplb
 

@@ -14,6 +14,8 @@ struct PlacementConstraints {
   bool stable_local_slots = true;  // an expert that stays on its GPU keeps its slot; false: it need not
   std::vector<int> slot_budget_per_layer =
       {};  // [layers] slots that may be used, the rest stay empty; empty: all of them
+
+  bool operator==(const PlacementConstraints&) const = default;
 };
 
 }  // namespace eplb

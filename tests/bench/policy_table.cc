@@ -84,7 +84,13 @@ void PlaceByReference(const Question& question, const ParallelFor& parallel) {
 }
 
 void PlaceOptimally(const Question& question, const ParallelFor& parallel) {
-  (void)PlaceOptimized({&question.sample, 1}, question.topology, question.constraints, 0, parallel).value();
+  (void)PlaceOptimized({&question.sample, 1}, question.topology, question.constraints, {}, nullptr, parallel).value();
+}
+
+void PlaceForShares(const Question& question, const ParallelFor& parallel) {
+  (void)PlaceOptimized({&question.sample, 1}, question.topology, question.constraints, {.traffic_shares = true},
+                       nullptr, parallel)
+      .value();
 }
 
 void PlaceByMoves(const Question& question, const ParallelFor& parallel) {
@@ -99,6 +105,9 @@ void PlaceByMoves(const Question& question, const ParallelFor& parallel) {
 std::vector<Contestant> ContestantsFor(const Question& question) {
   return {{.name = "reference", .options = {.policy = question.reference}, .place = PlaceByReference},
           {.name = "optimized", .options = {.policy = Policy::kOptimized}, .place = PlaceOptimally},
+          {.name = "optimized+shares",
+           .options = {.policy = Policy::kOptimized, .traffic_shares = true},
+           .place = PlaceForShares},
           {.name = "incremental",
            .options = {.policy = Policy::kOptimized, .budget = {.per_layer = kMoves}},
            .place = PlaceByMoves}};
@@ -190,7 +199,8 @@ void PrintCurve(const Shape& shape, const Extent& extent) {
   for (std::int64_t limit = 3'000; limit <= extent.most_work; limit = limit % 3 == 0 ? limit / 3 * 10 : limit * 3) {
     std::optional<Placement> placement;
     const RunTimes time = TimeRuns(std::min(extent.runs, 3), [&] {
-      placement = PlaceOptimized({&sample, 1}, topology, constraints, limit, SerialFor()).value();
+      placement =
+          PlaceOptimized({&sample, 1}, topology, constraints, {.work_limit = limit}, nullptr, SerialFor()).value();
     });
     const std::vector<LayerBalance> balance = MeasureBalance(*placement, sample.loads, topology);
     std::printf("%12s %9.2f %9.5f %9.5f\n", absl::StrFormat("%d", limit).c_str(), time.cpu_median,
@@ -206,7 +216,8 @@ int Run(const Extent& extent) {
       "median\n"
       "of %d runs. 2 threads: wall time of the search, best run, and the speed-up over one thread's best.\n"
       "balanced: mean GPU load / max, mean over layers; bound: what is proven that no plan can exceed; gap: max GPU\n"
-      "load above the proven bound; fetch: of all slots. In force: planned by the reference before the loads "
+      "load above the proven bound (for shares its own, which holds for any); fetch: of all slots. In force: planned "
+      "by the reference before the loads "
       "drifted.\n\n",
       DescribeMachine().c_str(), extent.runs);
   PrintHeader();

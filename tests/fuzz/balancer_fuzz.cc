@@ -1,5 +1,6 @@
 // Any problem that its parts' validation lets through gets a plan that keeps every invariant, or a clear error.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "server/balancer/balancer.h"
+#include "server/balancer/feasibility/placement_check.h"
 #include "server/base/check.h"
 #include "server/model/contiguous_placement.h"
 #include "tests/fuzz/byte_source.h"
@@ -76,6 +78,7 @@ RebalanceOptions MakeOptions(ByteSource& bytes, bool has_current) {
   RebalanceOptions options{.policy = kPolicies[bytes.Int(0, 3)]};
   options.work_limit = bytes.Int(0, 2000);
   options.bytes_per_expert = bytes.Int(0, 100);
+  options.traffic_shares = bytes.Flag();
   if (!has_current) return options;
   if (bytes.Flag()) options.budget.per_layer = bytes.Int(0, 8);
   if (bytes.Flag()) options.budget.total = bytes.Int(0, 20);
@@ -107,6 +110,10 @@ void CheckPlan(const RebalanceProblem& problem, const RebalanceOptions& options,
     fetches += report.fetches;
   }
   EPLB_CHECK(fetches == plan.fetches());
+  EPLB_CHECK(plan.slot_shares.empty() == !options.traffic_shares);
+  if (plan.policy == Policy::kOptimized && options.budget.unlimited()) {
+    EPLB_CHECK(CheckPlacement(plan.placement, problem.constraints, topology).ok());
+  }
 }
 
 }  // namespace
@@ -131,6 +138,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   problem.constraints.min_replicas = bytes.Int(1, 2);
   problem.constraints.min_nodes_per_expert = bytes.Int(1, 2);
   problem.constraints.honour_groups = bytes.Flag();
+  if (bytes.Flag()) {
+    const int most = std::max(experts, topology->num_slots());
+    for (int i = 0; i < layers; ++i) problem.constraints.slot_budget_per_layer.push_back(bytes.Int(experts, most));
+  }
   const RebalanceOptions options = fuzz::MakeOptions(bytes, current.has_value());
   const absl::StatusOr<RebalancePlan> plan = PlanRebalance(problem, options, SerialFor());
   if (!plan.ok()) {

@@ -68,6 +68,20 @@ class LocalAndServerTest : public ::testing::Test {
 std::unique_ptr<BackgroundProgram> LocalAndServerTest::server_;
 std::string LocalAndServerTest::address_;
 
+TEST_F(LocalAndServerTest, TrafficSharesAreChosenAlike) {
+  const std::string loads = Generate({"--layers", "4", "--experts", "24", "--seed", "5"});
+  const std::vector<std::string> fleet = {"--loads", loads, "--slots", "32", "--gpus", "16"};
+  std::vector<std::string> with_shares = fleet;
+  with_shares.push_back("--traffic-shares");
+  ExpectTheSame(with_shares);
+  const Json even = Plan(fleet, {"--server", address_});
+  const Json plan = Plan(with_shares, {"--server", address_});
+  EXPECT_FALSE(even.contains("slot_shares"));
+  ASSERT_EQ(plan["slot_shares"].size(), 4);
+  EXPECT_EQ(plan["slot_shares"][0].size(), 32);
+  EXPECT_GT(plan["balancedness"]["after"].get<double>(), even["balancedness"]["after"].get<double>());
+}
+
 TEST_F(LocalAndServerTest, EveryPolicyPlacesAlike) {
   for (const char* seed : {"1", "2"}) {
     const std::string loads = Generate({"--layers", "5", "--experts", "32", "--seed", seed, "--first-layer", "3"});

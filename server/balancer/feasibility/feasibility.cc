@@ -174,6 +174,12 @@ absl::Status CheckFeasible(const PlacementConstraints& constraints, int num_laye
   return CheckGroups(constraints, num_experts, topology);
 }
 
+int SlotBudget(const PlacementConstraints& constraints, int layer, const Topology& topology) {
+  const std::vector<int>& budgets = constraints.slot_budget_per_layer;
+  if (budgets.empty()) return topology.num_usable_slots();
+  return std::min(budgets[Index(layer)], topology.num_usable_slots());
+}
+
 std::vector<std::int32_t> LostExperts(std::span<const std::int32_t> slots, int num_experts, const Topology& topology) {
   EPLB_CHECK(slots.size() == Index(topology.num_slots()));
   std::vector<bool> held(Index(num_experts), false);

@@ -40,6 +40,9 @@ absl::Status CheckConstraints(const PlacementConstraints& constraints, int num_l
 absl::Status CheckFeasible(const PlacementConstraints& constraints, int num_layers, int num_experts,
                            const Topology& topology, const Placement* current);
 
+// Slots that a layer may use: its budget, or all that GPUs which are not excluded have.
+int SlotBudget(const PlacementConstraints& constraints, int layer, const Topology& topology);
+
 // Experts of one layer that only excluded GPUs hold, ascending. slots: [num_slots].
 std::vector<std::int32_t> LostExperts(std::span<const std::int32_t> slots, int num_experts, const Topology& topology);
 

@@ -29,24 +29,32 @@ void PairCounts::Sort(const ReplicaLayout& layout) {
 }
 
 // Walks from both ends to the middle, many equal pairs at a step. Gives up once the excess is above `give_up`.
-PairCounts::Verdict PairCounts::Judge(const FlatArray<Replicas>& order, int num_gpus, double level,
-                                      double give_up) const {
+PairCounts::Verdict PairCounts::Judge(const FlatArray<Replicas>& order, int num_gpus, double level, double give_up,
+                                      bool shares) const {
   const Replicas* heavy = order.data();
   const Replicas* light = order.data() + order.size() - 1;
   int heavy_left = heavy->count;
   int light_left = light->count;
   Verdict verdict{0, 0};
+  double partners = 0;  // of the heavy expert, with shares
   for (int pairs = num_gpus; pairs > 0;) {
-    const double load = heavy->load + light->load;
     const int equal = heavy == light ? pairs : std::min({heavy_left, light_left, pairs});
-    verdict.max = std::max(verdict.max, load);
-    if (load > level) {
-      verdict.excess += equal * (load - level) * (load - level);
-      if (verdict.excess > give_up) return {kInfinity, kInfinity};
-    }
     pairs -= equal;
     heavy_left -= equal;
     light_left -= equal;
+    double load = heavy->load + light->load;
+    int weight = equal;
+    if (shares) {
+      partners += equal * light->load;
+      weight = heavy_left == 0 || pairs == 0 ? heavy->count - heavy_left : 0;
+      load = weight == 0 ? 0 : heavy->load + partners / weight;
+      if (weight > 0) partners = 0;
+    }
+    verdict.max = std::max(verdict.max, load);
+    if (load > level) {
+      verdict.excess += weight * (load - level) * (load - level);
+      if (verdict.excess > give_up) return {kInfinity, kInfinity};
+    }
     if (heavy_left == 0) heavy_left = (++heavy)->count;
     if (light_left == 0) light_left = (--light)->count;
   }
@@ -76,9 +84,9 @@ double PairCounts::Run(const Walk& walk, int min_replicas, double floor, double 
                        WorkMeter* work, ReplicaLayout* layout) {
   Sort(*layout);
   best_ = layout->replicas;
-  double best_max = Judge(order_, layout->num_gpus, kInfinity, kInfinity).max;
+  double best_max = Judge(order_, layout->num_gpus, kInfinity, kInfinity, walk.shares).max;
   double level = floor + (best_max - floor) * walk.level;
-  double excess = Judge(order_, layout->num_gpus, level, kInfinity).excess;
+  double excess = Judge(order_, layout->num_gpus, level, kInfinity, walk.shares).excess;
   const std::int64_t step = kMovesPerExpert * layout->num_experts;
   std::int64_t draws = 0;
   for (std::int64_t moves = 0; moves < walk.max_moves && best_max > goal && !work->exhausted();) {
@@ -92,7 +100,7 @@ double PairCounts::Run(const Walk& walk, int min_replicas, double floor, double 
     moves += step;
     work->Charge(step);
     Propose(giver, taker, *layout);
-    const Verdict verdict = Judge(proposed_, layout->num_gpus, level, excess * walk.tolerance);
+    const Verdict verdict = Judge(proposed_, layout->num_gpus, level, excess * walk.tolerance, walk.shares);
     if (verdict.excess > excess * walk.tolerance) continue;
     excess = verdict.excess;
     std::swap(order_, proposed_);
@@ -102,7 +110,7 @@ double PairCounts::Run(const Walk& walk, int min_replicas, double floor, double 
     best_max = verdict.max;
     best_ = layout->replicas;
     level = floor + (best_max - floor) * walk.level;
-    excess = Judge(order_, layout->num_gpus, level, kInfinity).excess;
+    excess = Judge(order_, layout->num_gpus, level, kInfinity, walk.shares).excess;
   }
   for (int expert = 0; expert < layout->num_experts; ++expert) layout->SetReplicas(expert, best_[expert]);
   return best_max;

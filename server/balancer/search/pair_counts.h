@@ -24,6 +24,7 @@ class PairCounts {
     double level = 0.9;      // from what no counts can beat (0) to the best maximum so far (1)
     double tolerance = 1.0;  // ratio by which the sum of squares may grow in a step
     std::int64_t max_moves = 0;
+    bool shares = false;  // the replicas of an expert share its load so that their GPUs are equally loaded
   };
 
   // Starts from the layout's counts and leaves the best found; only replicas and replica_load change. `floor`: what no
@@ -44,7 +45,7 @@ class PairCounts {
     double excess;  // sum of squares above the level
   };
   void Sort(const ReplicaLayout& layout);
-  Verdict Judge(const FlatArray<Replicas>& order, int num_gpus, double level, double give_up) const;
+  Verdict Judge(const FlatArray<Replicas>& order, int num_gpus, double level, double give_up, bool shares) const;
   void Propose(int giver, int taker, const ReplicaLayout& layout);
 
   FlatArray<Replicas> order_;     // [experts] heaviest first, ties to the lowest expert

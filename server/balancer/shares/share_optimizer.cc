@@ -46,6 +46,13 @@ double ShareOptimizer::balancedness() const {
   return max_load_ > 0 ? std::min(1.0, total_load_ / usable_speed_ / max_load_) : 1.0;
 }
 
+double ShareOptimizer::Sent(std::int32_t expert, int gpu) const {
+  for (std::int32_t i = first_arc_[Index(expert)]; i < first_arc_[Index(expert) + 1]; ++i) {
+    if (arcs_[Index(i)].gpu == gpu) return arcs_[Index(i)].tokens;
+  }
+  return 0;
+}
+
 void ShareOptimizer::Solve(std::span<const std::int32_t> slots, std::span<const double> loads, Depth depth) {
   EPLB_CHECK(slots.size() == share_.size() && loads.size() + 1 == first_arc_.size());
   total_load_ = 0;

@@ -52,6 +52,8 @@ class ShareOptimizer {
   // [num_gpus] tokens per unit of speed; 0 for excluded GPUs.
   std::span<const double> gpu_load() const { return gpu_load_; }
   double max_load() const { return max_load_; }
+  // Tokens that an expert held by several GPUs sends to one of them; 0 for others. After OptimalShareLoad too.
+  double Sent(std::int32_t expert, int gpu) const;
   // Total load / total usable speed / max_load: see balance_metrics.h. 1 without load.
   double balancedness() const;
 

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/balancer/lower_bound.h"
 #include "server/base/field_errors.h"
 #include "server/model/contiguous_placement.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 LoadMatrix Loads(int layers, int experts, std::vector<double> values) {
   return LoadMatrix::Create(layers, experts, std::move(values)).value();
@@ -78,6 +80,57 @@ TEST_F(PlanRebalanceTest, PlansForTheWeightedMeanOfSamples) {
   mean_problem.samples = {&mean, 1};
   EXPECT_EQ(PlanRebalance(problem, {.policy = Policy::kGlobal}, SerialFor())->placement,
             PlanRebalance(mean_problem, {.policy = Policy::kGlobal}, SerialFor())->placement);
+}
+
+TEST_F(PlanRebalanceTest, SaysWhichExpertsAreLostWhereTheFleetIsTooSmall) {
+  const Topology topology = Topology::Create({.num_gpus = 2, .num_slots = 4, .excluded_gpus = {1}}).value();
+  const Placement current = Placement::Create(1, 3, 4, {0, 0, 1, 2}).value();
+  RebalanceProblem problem = problem_;
+  problem.topology = &topology;
+  problem.current = &current;
+  const absl::Status status = PlanRebalance(problem, {}, SerialFor()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("usable slots 2 < experts 3: 1 expert cannot be placed in any layer; layer 0 has lost every "
+                        "replica of 2 experts: 1, 2"));
+}
+
+TEST_F(PlanRebalanceTest, BalancesOfSeveralSamplesAreWeightedMeans) {
+  const std::vector<LoadSample> samples = {{.loads = Loads(1, 3, {60, 10, 20}), .weight = 3},
+                                           {.loads = Loads(1, 3, {20, 50, 20}), .weight = 1}};
+  RebalanceProblem problem = problem_;
+  problem.samples = samples;
+  const RebalancePlan plan = PlanRebalance(problem, {}, SerialFor()).value();
+  LayerBalance mean;
+  double bound = 0;
+  BalanceMeter meter(topology_);
+  for (const LoadSample& sample : samples) {
+    const LayerBalance balance = meter.Measure(plan.placement.layer(0), sample.loads.layer(0));
+    mean.mean += sample.weight / 4 * balance.mean;
+    mean.max += sample.weight / 4 * balance.max;
+    bound += sample.weight / 4 * LayerLowerBound(sample.loads.layer(0), 4, topology_);
+  }
+  EXPECT_EQ(plan.layers[0].after, mean);
+  EXPECT_NEAR(plan.layers[0].lower_bound, bound, 1e-3);
+  EXPECT_LE(plan.layers[0].lower_bound, plan.layers[0].after.max);
+}
+
+TEST_F(PlanRebalanceTest, BoundsKnowTheSlotBudget) {
+  const Topology topology = Topology::Create({.num_gpus = 4, .num_slots = 8}).value();
+  const LoadSample sample{.loads = Loads(1, 4, {80, 10, 10, 10})};
+  RebalanceProblem problem{.topology = &topology, .samples = {&sample, 1}};
+  EXPECT_LT(PlanRebalance(problem, {}, SerialFor())->layers[0].lower_bound, 40);
+  problem.constraints.slot_budget_per_layer = {5};
+  const RebalancePlan plan = PlanRebalance(problem, {}, SerialFor()).value();
+  EXPECT_NEAR(plan.layers[0].lower_bound, 40, 1e-3);  // two replicas of the heaviest at most
+  EXPECT_DOUBLE_EQ(plan.layers[0].after.max, 40);
+}
+
+TEST_F(PlanRebalanceTest, BoundsKnowTheLeastReplicas) {
+  const Topology topology = Topology::Create({.num_gpus = 4, .num_slots = 8}).value();
+  const LoadSample sample{.loads = Loads(1, 4, {80, 10, 10, 10})};
+  const RebalanceProblem problem{.topology = &topology, .samples = {&sample, 1}, .constraints = {.min_replicas = 2}};
+  EXPECT_GE(PlanRebalance(problem, {}, SerialFor())->layers[0].lower_bound, 40);
 }
 
 TEST_F(PlanRebalanceTest, RefusesSamplesThatDoNotFit) {

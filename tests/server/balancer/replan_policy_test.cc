@@ -165,7 +165,6 @@ TEST(TrafficShares, AreSharesAndNeverWorseThanEvenOnes) {
     const RebalancePlan even = PlanRebalance(problem, {}, SerialFor()).value();
     const RebalancePlan plan = PlanRebalance(problem, {.traffic_shares = true}, SerialFor()).value();
     EXPECT_TRUE(even.slot_shares.empty());
-    EXPECT_EQ(plan.placement, even.placement);
     ASSERT_EQ(plan.slot_shares.size(), Index(2 * topology.num_slots()));
     for (std::size_t layer = 0; layer < 2; ++layer) {
       EXPECT_LE(plan.layers[layer].after.max, even.layers[layer].after.max * (1 + 1e-12));
