@@ -85,7 +85,7 @@ if(!D.replays.length)$('replay').remove();else{const W=1120,H=330,M={l:46,r:250,
 {const W=540,H=300,svg=$('moves'),N=D.nodes,total=D.node_fetches.reduce((a,b)=>a+b,0);svg.setAttribute('viewBox','0 0 '+W+' '+H);
  let local=0;for(let i=0;i<N;i++)local+=D.node_fetches[i*N+i];
  $('movetext').textContent=total?f(100*local/total,0)+' % of '+total+' copies stay within their node.':'No weights are copied: there was no placement in force, or it stays.';
- const cx=W/2,cy=H/2+4,R=N>1?112:0,pos=Array.from({length:N},(_,i)=>[cx+R*Math.sin(2*Math.PI*i/N),cy-R*Math.cos(2*Math.PI*i/N)]),peak=Math.max(1,...D.node_fetches);
+ const cx=W/2,cy=H/2,R=N>1?104:0,pos=Array.from({length:N},(_,i)=>[cx+R*Math.sin(2*Math.PI*i/N),cy-R*Math.cos(2*Math.PI*i/N)]),peak=Math.max(1,...D.node_fetches);
  const shown=N<=32?N:0,dot=N<=8?22:N<=16?14:8;const defs=el(svg,'defs',{}),m=el(defs,'marker',{id:'tipmark',viewBox:'0 0 8 8',refX:7,refY:4,markerWidth:7,markerHeight:7,markerUnits:'userSpaceOnUse',orient:'auto'});el(m,'path',{d:'M0 0L8 4L0 8z',fill:css('--hot')});
  for(let i=0;i<N;i++)for(let j=0;j<N;j++){const v=D.node_fetches[i*N+j];if(!v||i===j)continue;const[a,b]=pos[i],[c,d]=pos[j],dx=c-a,dy=d-b,L=Math.hypot(dx,dy),k=14;
   const x1=a+dx/L*dot,y1=b+dy/L*dot,x2=c-dx/L*(dot+2),y2=d-dy/L*(dot+2),mx=(x1+x2)/2-dy/L*k,my=(y1+y2)/2+dx/L*k;

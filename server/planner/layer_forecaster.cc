@@ -52,37 +52,49 @@ void LayerForecaster::Observe(std::span<const LoadMatrix> history, int layer) {
   num_experts_ = history[0].num_experts();
   const auto experts = static_cast<std::size_t>(num_experts_);
   shares_.resize(history.size() * experts);
-  averages_.resize(history.size() * experts * kNum);
+  totals_.resize(history.size());
   precision_.assign(experts, 0.0F);
-  std::array<double, kNum> tokens = {};  // average total of each average, in tokens
   for (std::size_t step = 0; step < history.size(); ++step) {
     const std::span<const double> loads = history[step].layer(layer);
     double total = 0;
     for (const double load : loads) total += load;
+    totals_[step] = total;
     float* shares = &shares_[step * experts];
     const float inverse = total > 0 ? static_cast<float>(1.0 / total) : 0.0F;
     for (std::size_t e = 0; e < experts; ++e) {
       shares[e] = static_cast<float>(loads[e]) * inverse;
       precision_[e] += shares[e];
     }
-    for (std::size_t j = 0; j < kNum; ++j) {
-      const double newest = std::max(kNewest[j], 1.0 / static_cast<double>(step + 1));
-      const double before = tokens[j];
-      tokens[j] = before + newest * (total - before);
-      // The part of the average's tokens that the newest sub-window brings.
-      const float part = tokens[j] > 0 ? static_cast<float>(newest * total / tokens[j]) : 0.0F;
-      float* average = &averages_[(step * kNum + j) * experts];
-      const float* last = step > 0 ? average - kNum * experts : shares;
-      for (std::size_t e = 0; e < experts; ++e) average[e] = last[e] + part * (shares[e] - last[e]);
-    }
   }
-  expected_tokens_ = tokens[1];
   // An expert's error counts by what its load could err by: between counting noise and none. The mean share keeps idle
   // experts from counting much.
   const float steps = static_cast<float>(num_steps_);
   for (float& value : precision_) value = 1.0F / (value / steps + 1.0F / static_cast<float>(num_experts_));
   errors_ = {};
-  for (int step = 1; step < num_steps_; ++step) NoteErrors(step);
+  std::vector<float> averages(kNum * experts);
+  RunningTokens tokens = {};
+  for (int step = 0; step < num_steps_; ++step) {
+    if (step > 0) NoteErrors(step, averages);
+    Advance(step, tokens, averages);
+  }
+  expected_tokens_ = tokens[1];
+}
+
+void LayerForecaster::Advance(int step, RunningTokens& tokens, std::span<float> averages) const {
+  const auto experts = static_cast<std::size_t>(num_experts_);
+  const double total = totals_[static_cast<std::size_t>(step)];
+  const float* shares = &shares_[static_cast<std::size_t>(step) * experts];
+  if (step == 0) {
+    for (std::size_t j = 0; j < kNum; ++j) std::copy_n(shares, experts, &averages[j * experts]);
+  }
+  for (std::size_t j = 0; j < kNum; ++j) {
+    const double newest = std::max(kNewest[j], 1.0 / static_cast<double>(step + 1));
+    tokens[j] += newest * (total - tokens[j]);
+    // The part of the average's tokens that the newest sub-window brings.
+    const float part = tokens[j] > 0 ? static_cast<float>(newest * total / tokens[j]) : 0.0F;
+    float* average = &averages[j * experts];
+    for (std::size_t e = 0; e < experts; ++e) average[e] = average[e] + part * (shares[e] - average[e]);
+  }
 }
 
 double LayerForecaster::noise_ratio() const {
@@ -91,15 +103,14 @@ double LayerForecaster::noise_ratio() const {
   return newest * (1.0 - newest) * next_to_later_;
 }
 
-void LayerForecaster::NoteErrors(int step) {
+void LayerForecaster::NoteErrors(int step, std::span<const float> averages) {
   const auto experts = static_cast<std::size_t>(num_experts_);
   const float* shares = &shares_[static_cast<std::size_t>(step) * experts];
-  const float* averages = &averages_[static_cast<std::size_t>(step - 1) * kNum * experts];
   const double importance = std::pow(static_cast<double>(kErrorMemory), num_steps_ - 1 - step);
   for (std::size_t i = 0; i < kNum; ++i) {
     for (std::size_t j = i; j < kNum; ++j) {
-      const float* a = averages + i * experts;
-      const float* b = averages + j * experts;
+      const float* a = &averages[i * experts];
+      const float* b = &averages[j * experts];
       std::array<float, 8> sums = {};
       std::size_t e = 0;
       for (; e + 8 <= experts; e += 8) {
@@ -122,16 +133,32 @@ void LayerForecaster::Predict(const ErrorProducts& pooled, std::span<double> mea
   AddScaled(pooled, products);
   weights_ = BestWeights(products);
   const auto experts = static_cast<std::size_t>(num_experts_);
-  const float* averages = &averages_[static_cast<std::size_t>(num_steps_ - 1) * kNum * experts];
+  std::vector<float> averages(kNum * experts);
+  foretold_.resize(shares_.size());
+  RunningTokens tokens = {};
+  for (int step = 0; step < num_steps_; ++step) {
+    Advance(step, tokens, averages);
+    Combine(averages, std::span(foretold_).subspan(static_cast<std::size_t>(step) * experts, experts));
+  }
   for (std::size_t e = 0; e < experts; ++e) {
     double share = 0;
     for (std::size_t j = 0; j < kNum; ++j) share += weights_[j] * static_cast<double>(averages[j * experts + e]);
     mean[e] = share;
   }
   MeasureVariance(mean, variance);
+  foretold_ = {};
   for (std::size_t e = 0; e < experts; ++e) {
     mean[e] *= expected_tokens_;
     variance[e] *= expected_tokens_ * expected_tokens_;
+  }
+}
+
+void LayerForecaster::Combine(std::span<const float> averages, std::span<float> foretold) const {
+  std::ranges::fill(foretold, 0.0F);
+  for (std::size_t j = 0; j < kNum; ++j) {
+    const float weight = static_cast<float>(weights_[j]);
+    const float* average = &averages[j * foretold.size()];
+    for (std::size_t e = 0; e < foretold.size(); ++e) foretold[e] += weight * average[e];
   }
 }
 
@@ -139,12 +166,10 @@ int LayerForecaster::SumSquaredErrors(int ahead, std::span<double> sums) const {
   const auto experts = static_cast<std::size_t>(num_experts_);
   const int errors = std::max(0, num_steps_ - ahead);
   for (int step = 0; step < errors; ++step) {
-    const float* averages = &averages_[static_cast<std::size_t>(step) * kNum * experts];
+    const float* foretold = &foretold_[static_cast<std::size_t>(step) * experts];
     const float* shares = &shares_[static_cast<std::size_t>(step + ahead) * experts];
     for (std::size_t e = 0; e < experts; ++e) {
-      float foretold = 0;
-      for (std::size_t j = 0; j < kNum; ++j) foretold += static_cast<float>(weights_[j]) * averages[j * experts + e];
-      const double error = static_cast<double>(foretold - shares[e]);
+      const double error = static_cast<double>(foretold[e] - shares[e]);
       sums[e] += error * error;
     }
   }

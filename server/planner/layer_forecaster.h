@@ -1,6 +1,7 @@
 #ifndef EPLB_SERVER_PLANNER_LAYER_FORECASTER_H_
 #define EPLB_SERVER_PLANNER_LAYER_FORECASTER_H_
 
+#include <array>
 #include <span>
 #include <vector>
 
@@ -28,7 +29,13 @@ class LayerForecaster {
   void Predict(const ErrorProducts& pooled, std::span<double> mean, std::span<double> variance);
 
  private:
-  void NoteErrors(int step);
+  using RunningTokens = std::array<double, LoadForecast::kNumAverages>;  // average total of each average
+
+  // Takes a step into the averages [averages, experts].
+  void Advance(int step, RunningTokens& tokens, std::span<float> averages) const;
+  // Notes by how much the averages before the step were wrong about it.
+  void NoteErrors(int step, std::span<const float> averages);
+  void Combine(std::span<const float> averages, std::span<float> foretold) const;
   // Adds the squared errors of the combination `ahead` sub-windows later to sums [experts]; returns how many there
   // were.
   int SumSquaredErrors(int ahead, std::span<double> sums) const;
@@ -41,7 +48,8 @@ class LayerForecaster {
   ErrorProducts errors_ = {};
   AverageWeights weights_ = {};
   std::vector<float> shares_;     // [steps, experts]
-  std::vector<float> averages_;   // [steps, averages, experts] share foretold after each step
+  std::vector<double> totals_;    // [steps] tokens
+  std::vector<float> foretold_;   // [steps, experts] share by the combination after each step, while predicting
   std::vector<float> precision_;  // [experts] what a squared error counts
 };
 

@@ -54,10 +54,17 @@ LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, st
 
 void LayerPlanner::Apply(Move& move) {
   const double before = potential_.value();
+  changed_experts_.clear();
+  changed_gpus_.clear();
   for (int i = 0; i < move.num_changes; ++i) {
-    slots_.Assign(At(move.changes, i).slot, At(move.changes, i).expert);
+    const SlotChange& change = At(move.changes, i);
+    changed_gpus_.push_back(slots_.topology().gpu_of_slot(change.slot));
+    for (const std::int32_t expert : {slots_.expert_in(change.slot), change.expert}) {
+      if (expert != kEmptySlot) changed_experts_.push_back(expert);
+    }
+    slots_.Assign(change.slot, change.expert);
   }
-  potential_.Refresh();
+  potential_.Refresh(changed_experts_, changed_gpus_);
   move.gain = before - potential_.value();
 }
 

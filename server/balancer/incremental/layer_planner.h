@@ -37,6 +37,8 @@ class LayerPlanner {
   void Apply(Move& move);
 
   LayerSlots slots_;
+  std::vector<std::int32_t> changed_experts_;
+  std::vector<int> changed_gpus_;
   std::vector<double> gradient_;  // as things are, where gains have noise
   std::vector<double> next_gradient_;
   LoadPotential potential_;

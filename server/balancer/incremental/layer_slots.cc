@@ -10,6 +10,15 @@ LayerSlots::LayerSlots(const Topology& topology, const PlacementConstraints& con
       num_experts_(num_experts),
       has_rules_(constraints.min_replicas > 1 || constraints.min_nodes_per_expert > 1) {}
 
+inline void LayerSlots::Link(int slot, std::int32_t expert) {
+  At(slots_, slot) = expert;
+  At(next_of_expert_, slot) = At(first_of_expert_, expert);
+  At(first_of_expert_, expert) = slot;
+  ++At(replicas_, expert);
+  --At(empty_on_gpu_, topology_.gpu_of_slot(slot));
+  ++used_slots_;
+}
+
 void LayerSlots::Load(int layer, std::span<const std::int32_t> slots) {
   slots_.assign(slots.size(), kEmptySlot);
   next_of_expert_.assign(slots.size(), -1);
@@ -24,7 +33,7 @@ void LayerSlots::Load(int layer, std::span<const std::int32_t> slots) {
   }
   // From the last slot on, so that an expert's replicas are visited in slot order.
   for (int slot = topology_.num_slots(); slot-- > 0;) {
-    if (!topology_.excluded(topology_.gpu_of_slot(slot))) Assign(slot, At(slots, slot));
+    if (At(slots, slot) != kEmptySlot && !topology_.excluded(topology_.gpu_of_slot(slot))) Link(slot, At(slots, slot));
   }
   if (constraints_.honour_groups) ChooseGroupNodes();
 }
@@ -101,13 +110,8 @@ void LayerSlots::Unlink(int slot) {
 
 void LayerSlots::Assign(int slot, std::int32_t expert) {
   if (expert_in(slot) != kEmptySlot) Unlink(slot);
-  At(slots_, slot) = expert;
-  if (expert == kEmptySlot) return;
-  At(next_of_expert_, slot) = At(first_of_expert_, expert);
-  At(first_of_expert_, expert) = slot;
-  ++At(replicas_, expert);
-  --At(empty_on_gpu_, topology_.gpu_of_slot(slot));
-  ++used_slots_;
+  At(slots_, slot) = kEmptySlot;
+  if (expert != kEmptySlot) Link(slot, expert);
 }
 
 bool LayerSlots::MayDrop(int slot) const {

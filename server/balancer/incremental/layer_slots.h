@@ -59,6 +59,7 @@ class LayerSlots {
 
  private:
   void ChooseGroupNodes();
+  void Link(int slot, std::int32_t expert);
   void Unlink(int slot);
 
   const Topology& topology_;

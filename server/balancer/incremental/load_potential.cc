@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "server/base/check.h"
 
@@ -53,9 +52,8 @@ void LoadPotential::Load(std::span<const LayerSample> samples) {
       if (!topology.excluded(gpu)) At(gpus_, gpu * num_samples_ + k).inverse = 1.0 / (topology.speed(gpu) * mean);
     }
   }
-  replicas_.assign(static_cast<std::size_t>(num_experts), -1);
-  charge_.resize(load_.size());
-  next_charge_.resize(load_.size());
+  charges_.resize(load_.size());
+  changed_.resize(static_cast<std::size_t>(topology.num_gpus()));
   Refresh();
 }
 
@@ -67,8 +65,8 @@ void LoadPotential::MeasureGradient(std::vector<double>& gradient) const {
       const double slope = Slope(gpu, k, amount(gpu, k));
       for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
         const std::int32_t expert = slots_.expert_in(slot);
-        if (expert != kEmptySlot)
-          At(gradient, expert * num_samples_ + k) += slope * At(share_, slots_.replicas(expert));
+        if (expert == kEmptySlot) continue;
+        At(gradient, expert * num_samples_ + k) += slope * At(share_, slots_.replicas(expert));
       }
     }
   }
@@ -83,37 +81,51 @@ double LoadPotential::GainNoise(std::span<const double> before, std::span<const 
   return std::sqrt(variance);
 }
 
-void LoadPotential::MeasureCharges() {
-  for (int expert = 0; expert < slots_.num_experts(); ++expert) {
-    const int replicas = slots_.replicas(expert);
-    if (std::exchange(At(replicas_, expert), replicas) == replicas) continue;
-    for (int k = 0; k < num_samples_; ++k) {
-      At(charge_, expert * num_samples_ + k) = replicas > 0 ? Charge(k, expert, replicas) : 0.0;
-      At(next_charge_, expert * num_samples_ + k) = Charge(k, expert, replicas + 1);
-    }
+void LoadPotential::MeasureCharges(int expert) {
+  const int replicas = slots_.replicas(expert);
+  for (int k = 0; k < num_samples_; ++k) {
+    Charges& charges = At(charges_, expert * num_samples_ + k);
+    charges.now = replicas > 0 ? Charge(k, expert, replicas) : 0.0;
+    charges.next = Charge(k, expert, replicas + 1);
+    charges.relief = charges.now - charges.next;
+    charges.extra = replicas > 1 ? Charge(k, expert, replicas - 1) - charges.now : 0.0;
   }
 }
 
-void LoadPotential::MeasureAmounts() {
+void LoadPotential::MeasureAmounts(int gpu) {
   const Topology& topology = slots_.topology();
   const std::span<const std::int32_t> slots = slots_.slots();
-  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-    const int end = topology.first_slot(gpu + 1);
-    for (int k = 0; k < num_samples_; ++k) {
-      double sum = 0;
-      for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
-        if (const std::int32_t expert = At(slots, slot); expert != kEmptySlot) sum += charge(expert, k);
-      }
-      At(gpus_, gpu * num_samples_ + k).amount = sum;
+  const int end = topology.first_slot(gpu + 1);
+  for (int k = 0; k < num_samples_; ++k) {
+    double sum = 0;
+    for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
+      if (const std::int32_t expert = At(slots, slot); expert != kEmptySlot) sum += charge(expert, k);
     }
+    At(gpus_, gpu * num_samples_ + k).amount = sum;
   }
+  At(changed_, gpu) = measurement_;
 }
 
 void LoadPotential::Refresh() {
+  ++measurement_;
+  for (int expert = 0; expert < slots_.num_experts(); ++expert) MeasureCharges(expert);
+  for (int gpu = 0; gpu < slots_.topology().num_gpus(); ++gpu) MeasureAmounts(gpu);
+  MeasureTerms();
+}
+
+void LoadPotential::Refresh(std::span<const std::int32_t> experts, std::span<const int> gpus) {
+  ++measurement_;
+  for (const std::int32_t expert : experts) MeasureCharges(expert);
+  for (const std::int32_t expert : experts) {
+    slots_.ForEachReplica(expert, [&](std::int32_t slot) { MeasureAmounts(slots_.topology().gpu_of_slot(slot)); });
+  }
+  for (const int gpu : gpus) MeasureAmounts(gpu);
+  MeasureTerms();
+}
+
+void LoadPotential::MeasureTerms() {
   const Topology& topology = slots_.topology();
   const int num_gpus = topology.num_gpus();
-  MeasureCharges();
-  MeasureAmounts();
   value_ = 0;
   for (int k = 0; k < num_samples_; ++k) {
     double sum = 0;

@@ -51,8 +51,14 @@ class LoadPotential {
 
   // Takes over the samples and measures the slots as they are.
   void Load(std::span<const LayerSample> samples);
-  // Measures the slots again, which have changed.
+  // Measures the slots again, which have changed: all of them, or those of the GPUs given and of all that hold one of
+  // the experts given, whose replicas have changed.
   void Refresh();
+  void Refresh(std::span<const std::int32_t> experts, std::span<const int> gpus);
+
+  // Counts the measurements, and tells by which of them an expert on the GPU, or its charge, changed last.
+  std::int64_t measurement() const { return measurement_; }
+  std::int64_t changed(int gpu) const { return At(changed_, gpu); }
 
   // dP / dx of every expert's load in every sample as measured last: [experts, samples].
   void MeasureGradient(std::vector<double>& gradient) const;
@@ -69,10 +75,16 @@ class LoadPotential {
     const int index = expert * num_samples_ + sample;
     return (At(load_, index) + At(risk_, index) * share) * share;
   }
-  // Charge of each replica of an expert as the slots were measured last, 0 where there is none, and were there one
-  // more.
-  double charge(int expert, int sample) const { return At(charge_, expert * num_samples_ + sample); }
-  double next_charge(int expert, int sample) const { return At(next_charge_, expert * num_samples_ + sample); }
+  // What a replica of an expert is charged in one sample, as the slots were measured last.
+  struct Charges {
+    double now = 0;     // of each replica; 0 where there is none
+    double next = 0;    // of each, were there one more
+    double relief = 0;  // now - next
+    double extra = 0;   // by which the charge rises with one replica less; 0 where there are not two
+  };
+  const Charges& charges(int expert, int sample) const { return At(charges_, expert * num_samples_ + sample); }
+  double charge(int expert, int sample) const { return charges(expert, sample).now; }
+  double next_charge(int expert, int sample) const { return charges(expert, sample).next; }
   // One GPU in one sample, as measured last.
   struct GpuState {
     double amount = 0;   // charges of its replicas
@@ -83,16 +95,20 @@ class LoadPotential {
   const GpuState& gpu(int gpu, int sample) const { return At(gpus_, gpu * num_samples_ + sample); }
   double amount(int index, int sample) const { return gpu(index, sample).amount; }
   double term(int index, int sample) const { return gpu(index, sample).term; }
-  // Scaled term of a GPU, had it another amount.
-  double Term(const GpuState& gpu, double amount) const { return Raise(amount * gpu.inverse) * gpu.scale; }
+  // Scaled term of a GPU, had it another amount, and what is scaled.
+  double Power(const GpuState& gpu, double amount) const { return Raise(amount * gpu.inverse); }
+  double Term(const GpuState& gpu, double amount) const { return Power(gpu, amount) * gpu.scale; }
   double Term(int index, int sample, double amount) const { return Term(gpu(index, sample), amount); }
   // Derivative of Term with respect to the amount. Terms are convex: Term(b) >= Term(a) + Slope(a) (b - a).
   double Slope(int index, int sample, double amount) const {
     const GpuState& state = gpu(index, sample);
+    return PowerSlope(state, amount) * state.scale;
+  }
+  double PowerSlope(const GpuState& state, double amount) const {
     const double ratio = amount * state.inverse;
     double power = ratio;  // ratio^(2^i - 1)
     for (int i = 1; i < power_exponent_; ++i) power *= power * ratio;
-    return power * state.inverse * state.scale * power_;
+    return power * state.inverse * power_;
   }
 
  private:
@@ -118,8 +134,9 @@ class LoadPotential {
         return ratio * ratio;
     }
   }
-  void MeasureCharges();
-  void MeasureAmounts();
+  void MeasureCharges(int expert);
+  void MeasureAmounts(int gpu);
+  void MeasureTerms();
 
   const LayerSlots& slots_;
   const int power_exponent_;
@@ -127,16 +144,16 @@ class LoadPotential {
   int num_samples_ = 0;
   double value_ = 0;
   bool has_noise_ = false;
-  std::vector<double> share_;           // [replicas] 1 / replicas
-  std::vector<double> weight_;          // [samples] share
-  std::vector<double> mean_;            // [samples] M, load per unit of speed; 0: no load
-  std::vector<double> load_;            // [experts, samples]
-  std::vector<double> noise_;           // [experts, samples] variance of the expected load itself
-  std::vector<double> risk_;            // [experts, samples] (p - 1) / (2 M) * variance
-  std::vector<std::int32_t> replicas_;  // [experts] as measured, -1: not yet
-  std::vector<double> charge_;          // [experts, samples]
-  std::vector<double> next_charge_;     // [experts, samples]
-  std::vector<GpuState> gpus_;          // [gpus, samples]
+  std::vector<double> share_;   // [replicas] 1 / replicas
+  std::vector<double> weight_;  // [samples] share
+  std::vector<double> mean_;    // [samples] M, load per unit of speed; 0: no load
+  std::vector<double> load_;    // [experts, samples]
+  std::vector<double> noise_;   // [experts, samples] variance of the expected load itself
+  std::vector<double> risk_;    // [experts, samples] (p - 1) / (2 M) * variance
+  std::int64_t measurement_ = 0;
+  std::vector<std::int64_t> changed_;  // [gpus]
+  std::vector<Charges> charges_;       // [experts, samples]
+  std::vector<GpuState> gpus_;         // [gpus, samples]
 };
 
 }  // namespace eplb

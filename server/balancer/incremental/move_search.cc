@@ -29,81 +29,37 @@ struct ShiftRange {
 }  // namespace
 
 MoveSearch::MoveSearch(const LayerSlots& slots, const LoadPotential& potential)
-    : slots_(slots), potential_(potential) {}
+    : slots_(slots), potential_(potential), values_(slots, potential) {}
 
-void MoveSearch::Prepare() {
+void MoveSearch::FindSources() {
   const Topology& topology = slots_.topology();
-  value_of_add_.assign(static_cast<std::size_t>(slots_.num_experts()), 0.0);
-  value_of_slot_.resize(static_cast<std::size_t>(topology.num_slots()));
-  loss_of_slot_.resize(value_of_slot_.size());
-  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-    if (!topology.excluded(gpu)) ValueReplicas(gpu);
-  }
-  MarkTwins();
   sources_.clear();
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     if (topology.excluded(gpu)) continue;
     for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
       const std::int32_t expert = slots_.expert_in(slot);
       if (expert == kEmptySlot || slots_.replicas(expert) < 2) continue;
-      if (slots_.MayDrop(slot)) sources_.push_back(Drop(slot));
+      if (slots_.MayDrop(slot)) Drop(slot, sources_.emplace_back());
     }
     if (const int slot = slots_.FillableSlot(gpu); slot >= 0) sources_.push_back(Fill(slot));
   }
 }
 
-void MoveSearch::ValueReplicas(int gpu) {
-  const Topology& topology = slots_.topology();
-  const int samples = potential_.num_samples();
-  const int first = topology.first_slot(gpu);
-  const int end = topology.first_slot(gpu + 1);
-  for (int k = 0; k < samples; ++k) {
-    const LoadPotential::GpuState state = potential_.gpu(gpu, k);
-    for (int slot = first; slot < end; ++slot) {
-      const std::int32_t expert = slots_.expert_in(slot);
-      if (expert == kEmptySlot) continue;
-      const double relief = potential_.charge(expert, k) - potential_.next_charge(expert, k);
-      const double value = state.term - potential_.Term(state, state.amount - relief);
-      At(value_of_slot_, slot) = k == 0 ? value : At(value_of_slot_, slot) + value;
-      if (slots_.replicas(expert) < 2) continue;
-      const double loss = potential_.Term(state, state.amount + ExtraCharge(expert, k)) - state.term;
-      At(loss_of_slot_, slot) = k == 0 ? loss : At(loss_of_slot_, slot) + loss;
-    }
-  }
-  for (int slot = first; slot < end; ++slot) {
-    const std::int32_t expert = slots_.expert_in(slot);
-    if (expert != kEmptySlot) At(value_of_add_, expert) += At(value_of_slot_, slot);
-  }
-}
-
-void MoveSearch::MarkTwins() {
-  has_twins_.assign(value_of_add_.size(), 0);
-  for (int expert = 0; expert < slots_.num_experts(); ++expert) {
-    if (slots_.replicas(expert) >= 2 && slots_.HasTwins(expert)) At(has_twins_, expert) = 1;
-  }
-}
-
-double MoveSearch::ExtraCharge(int expert, int sample) const {
-  return potential_.Charge(sample, expert, slots_.replicas(expert) - 1) - potential_.charge(expert, sample);
-}
-
-MoveSearch::Source MoveSearch::Drop(int slot) const {
-  const std::int32_t expert = slots_.expert_in(slot);
+void MoveSearch::Drop(int slot, Source& source) const {
   const int gpu = slots_.topology().gpu_of_slot(slot);
-  Source source{.slot = slot, .relief = 0, .value = 0, .emptied_term = 0, .slope = 0};
+  source.slot = slot;
   for (int k = 0; k < potential_.num_samples(); ++k) {
     const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
-    const double emptied = state.amount - potential_.charge(expert, k);
-    const double emptied_term = potential_.Term(state, emptied);
+    const double emptied_term = values_.emptied_power(slot, k) * state.scale;
     source.relief += state.term - emptied_term;
     source.emptied_term += emptied_term;
-    if (k == 0) source.slope = potential_.Slope(gpu, k, emptied);
   }
-  source.value = source.relief;
-  slots_.ForEachReplica(expert, [&](std::int32_t other) {
-    if (other != slot) source.value -= At(loss_of_slot_, other);
+  source.slope = values_.emptied_slope(slot) * potential_.gpu(gpu, 0).scale;
+  double value = source.relief;
+  slots_.ForEachReplica(slots_.expert_in(slot), [&](std::int32_t other) {
+    if (other != slot) value -= values_.loss_in(other);
   });
-  return source;
+  source.value = value;
 }
 
 MoveSearch::Source MoveSearch::Fill(int slot) const {
@@ -118,7 +74,8 @@ Move MoveSearch::FindBest(int max_fetches, double min_gain_per_fetch) {
   best_ = Move{};
   best_rate_ = min_gain_per_fetch;
   RankGpus();
-  Prepare();
+  values_.Measure();
+  FindSources();
   SearchReplacements();
   const bool has_empty = slots_.used_slots() < slots_.topology().num_usable_slots();
   if (max_fetches >= 2 || has_empty) SearchExchanges(max_fetches >= 2);
@@ -127,53 +84,104 @@ Move MoveSearch::FindBest(int max_fetches, double min_gain_per_fetch) {
 
 void MoveSearch::SearchReplacements() {
   if (sources_.empty()) return;
-  const auto top = std::ranges::max_element(value_of_add_);
-  const Addition most = AdditionOf(static_cast<int>(top - value_of_add_.begin()));
-  for (const Source& source : sources_) TryReplacement(source, most);
+  const std::span<const double> values = values_.values();
+  const Addition most = AdditionOf(values_.most_valued());
+  for (const Source& source : sources_) {
+    if (source.value + most.value - source.slope * most.charge > best_rate_) TryReplacement(source, most);
+  }
   double most_dropped = sources_.front().value;
   for (const Source& source : sources_) most_dropped = std::max(most_dropped, source.value);
   additions_.clear();
+  double least_charge = std::numeric_limits<double>::infinity();
   for (int expert = 0; expert < slots_.num_experts(); ++expert) {
-    if (At(value_of_add_, expert) + most_dropped > best_rate_) additions_.push_back(AdditionOf(expert));
+    if (At(values, expert) + most_dropped <= best_rate_) continue;
+    additions_.push_back(AdditionOf(expert));
+    least_charge = std::min(least_charge, additions_.back().charge);
   }
   for (const Source& source : sources_) {
-    if (source.value + most.value <= best_rate_) continue;
+    if (source.value + most.value - source.slope * least_charge <= best_rate_) continue;
     for (const Addition& addition : additions_) {
       if (source.value + addition.value - source.slope * addition.charge > best_rate_) TryReplacement(source, addition);
     }
   }
-  for (const Source& source : sources_) {
-    if (source.relief + most.value > best_rate_) TryOverlapping(source);
+  SearchOverlapping();
+}
+
+void MoveSearch::SearchOverlapping() {
+  const Topology& topology = slots_.topology();
+  source_of_slot_.assign(static_cast<std::size_t>(topology.num_slots()), -1);
+  for (int i = 0; i < static_cast<int>(sources_.size()); ++i) At(source_of_slot_, At(sources_, i).slot) = i;
+  overlap_value_.resize(source_of_slot_.size());
+  has_twins_.resize(static_cast<std::size_t>(slots_.num_experts()));
+  overlaps_.clear();
+  for (const std::int32_t gpu : hot_gpus_) CollectOverlaps(gpu);
+  std::ranges::sort(overlaps_);
+  for (const auto& [index, gpu] : overlaps_) TryOverlapping(At(sources_, index), gpu);
+}
+
+void MoveSearch::CollectOverlaps(int gpu) {
+  const Topology& topology = slots_.topology();
+  const double slope = OverlapSlope(gpu);
+  const int end = topology.first_slot(gpu + 1);
+  double most_value = 0;
+  double least_charge = std::numeric_limits<double>::infinity();
+  for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
+    const std::int32_t expert = slots_.expert_in(slot);
+    if (expert == kEmptySlot) continue;
+    const double relief = slope * potential_.charges(expert, 0).relief;
+    const int replicas = slots_.replicas(expert);
+    const bool twins = replicas >= 2 && slots_.HasTwins(expert);
+    At(has_twins_, expert) = twins;
+    double& value = At(overlap_value_, slot);
+    value = values_.value(expert);
+    if (slope > 0) value += twins ? replicas * relief : relief - values_.value_in(slot);
+    most_value = std::max(most_value, value);
+    least_charge = std::min(least_charge, potential_.charges(expert, 0).next);
+  }
+  for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
+    const std::int32_t dropped = slots_.expert_in(slot);
+    if (dropped == kEmptySlot || slots_.replicas(dropped) < 2) continue;
+    const double most = most_value - slope * potential_.charges(dropped, 0).extra;
+    slots_.ForEachReplica(dropped, [&](std::int32_t other) {
+      const std::int32_t index = At(source_of_slot_, other);
+      if (index < 0 || topology.gpu_of_slot(other) == gpu) return;
+      const Source& source = At(sources_, index);
+      if (source.relief + most - source.slope * least_charge > best_rate_) overlaps_.push_back({index, gpu});
+    });
   }
 }
 
-void MoveSearch::TryOverlapping(const Source& source) {
+double MoveSearch::OverlapSlope(int gpu) const { return potential_.num_samples() == 1 ? At(slope_, gpu) : 0.0; }
+
+void MoveSearch::TryOverlapping(const Source& source, int gpu) {
   const Topology& topology = slots_.topology();
   const std::int32_t dropped = slots_.expert_in(source.slot);
-  if (dropped == kEmptySlot) return;
-  const int own_gpu = topology.gpu_of_slot(source.slot);
-  const bool one_sample = potential_.num_samples() == 1;
-  slots_.ForEachReplica(dropped, [&](std::int32_t other) {
-    const int gpu = topology.gpu_of_slot(other);
-    if (gpu == own_gpu || !At(is_hot_, gpu)) return;
-    const double slope = potential_.Slope(gpu, 0, potential_.amount(gpu, 0) + ExtraCharge(dropped, 0));
-    for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
-      const std::int32_t expert = slots_.expert_in(slot);
-      if (expert == kEmptySlot || expert == dropped) continue;
-      const Addition addition = AdditionOf(expert);
-      const double rest = addition.value - source.slope * addition.charge;
-      if (source.relief + rest <= best_rate_) continue;
-      const bool twins = At(has_twins_, dropped) || At(has_twins_, expert);
-      if (one_sample && !twins && (slots_.replicas(dropped) == 2 || slots_.replicas(expert) == 1)) {
-        // This GPU is all that both have in common; the tangent at its load without the dropped one bounds the relief.
-        const double relief = potential_.charge(expert, 0) - addition.charge;
-        if (source.value + rest - At(value_of_slot_, slot) + slope * relief <= best_rate_) continue;
-      }
-      const double bound = addition.value + (twins ? source.relief : source.value + Overlap(source.slot, expert));
-      if (bound + GainOnOwnGpu(source, expert) <= best_rate_) continue;
-      ConsiderReplacement(source.slot, expert);
-    }
-  });
+  const double relief = source.relief - OverlapSlope(gpu) * potential_.charges(dropped, 0).extra;
+  for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
+    const std::int32_t expert = slots_.expert_in(slot);
+    if (expert == kEmptySlot || expert == dropped) continue;
+    const double most = relief + At(overlap_value_, slot) - source.slope * potential_.charges(expert, 0).next;
+    if (most > best_rate_) TryOverlapping(source, gpu, slot);
+  }
+}
+
+void MoveSearch::TryOverlapping(const Source& source, int gpu, int slot) {
+  const std::int32_t dropped = slots_.expert_in(source.slot);
+  const std::int32_t expert = slots_.expert_in(slot);
+  const double value = values_.value(expert);
+  if (At(has_twins_, dropped) || At(has_twins_, expert)) {
+    if (source.relief + value + GainOnOwnGpu(source, expert) > best_rate_) ConsiderReplacement(source.slot, expert);
+    return;
+  }
+  if (potential_.num_samples() == 1 && (slots_.replicas(dropped) == 2 || slots_.replicas(expert) == 1)) {
+    // This GPU is all that both have in common; the tangent at its load without the dropped one bounds the relief.
+    const double slope = potential_.Slope(gpu, 0, potential_.amount(gpu, 0) + potential_.charges(dropped, 0).extra);
+    const LoadPotential::Charges& charges = potential_.charges(expert, 0);
+    const double rest = value - source.slope * charges.next - values_.value_in(slot);
+    if (source.value + rest + slope * charges.relief <= best_rate_) return;
+  }
+  const double bound = source.value + value + Overlap(source.slot, expert);
+  if (bound + GainOnOwnGpu(source, expert) > best_rate_) ConsiderReplacement(source.slot, expert);
 }
 
 double MoveSearch::Overlap(int slot, int expert) const {
@@ -185,11 +193,11 @@ double MoveSearch::Overlap(int slot, int expert) const {
     const int gpu = topology.gpu_of_slot(other);
     slots_.ForEachReplica(expert, [&](std::int32_t eased) {
       if (topology.gpu_of_slot(eased) != gpu) return;
-      overlap += At(loss_of_slot_, other) - At(value_of_slot_, eased);
+      overlap += values_.loss_in(other) - values_.value_in(eased);
       for (int k = 0; k < potential_.num_samples(); ++k) {
         const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
-        const double relief = potential_.charge(expert, k) - potential_.next_charge(expert, k);
-        overlap += state.term - potential_.Term(state, state.amount + ExtraCharge(dropped, k) - relief);
+        const double extra = potential_.charges(dropped, k).extra;
+        overlap += state.term - potential_.Term(state, state.amount + extra - potential_.charges(expert, k).relief);
       }
     });
   });
@@ -269,28 +277,45 @@ double MoveSearch::GainOfReplacing(int slot, std::int32_t expert) {
 
 void MoveSearch::RankGpus() {
   const Topology& topology = slots_.topology();
+  const auto num_gpus = static_cast<std::size_t>(topology.num_gpus());
   hot_gpus_.clear();
-  heat_.assign(static_cast<std::size_t>(topology.num_gpus()), 0.0);
+  heat_.assign(num_gpus, 0.0);
+  slope_.assign(num_gpus, 0.0);
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     if (topology.excluded(gpu)) continue;
-    hot_gpus_.push_back(gpu);
+    At(slope_, gpu) = potential_.Slope(gpu, 0, potential_.amount(gpu, 0));
     for (int k = 0; k < potential_.num_samples(); ++k) At(heat_, gpu) += potential_.term(gpu, k) / topology.speed(gpu);
+    // Falling, the lower GPU first of equal ones: insertion, since few are kept.
+    if (std::ssize(hot_gpus_) == kMaxHotGpus) {
+      if (At(heat_, gpu) <= At(heat_, hot_gpus_.back())) continue;
+      hot_gpus_.pop_back();
+    }
+    auto place = hot_gpus_.end();
+    while (place != hot_gpus_.begin() && At(heat_, *(place - 1)) < At(heat_, gpu)) --place;
+    hot_gpus_.insert(place, gpu);
   }
-  const auto hot = std::min<std::ptrdiff_t>(kMaxHotGpus, std::ssize(hot_gpus_));
-  std::ranges::partial_sort(hot_gpus_, hot_gpus_.begin() + hot, [&](std::int32_t a, std::int32_t b) {
-    return At(heat_, a) != At(heat_, b) ? At(heat_, a) > At(heat_, b) : a < b;
-  });
-  hot_gpus_.resize(static_cast<std::size_t>(hot));
-  is_hot_.assign(static_cast<std::size_t>(topology.num_gpus()), 0);
+  is_hot_.assign(num_gpus, 0);
   for (const std::int32_t gpu : hot_gpus_) At(is_hot_, gpu) = 1;
 }
 
 void MoveSearch::SearchExchanges(bool with_exchanges) {
   const Topology& topology = slots_.topology();
+  const bool one_sample = potential_.num_samples() == 1;
   for (const std::int32_t from : hot_gpus_) {
     At(is_hot_, from) = 2;  // pairs with it are done
+    const double slope = At(slope_, from);
+    const double speed = topology.speed(from);
+    const double amount = potential_.amount(from, 0);
     for (int to = 0; to < topology.num_gpus(); ++to) {
-      if (At(is_hot_, to) != 2 && !topology.excluded(to)) SearchGpuPair(from, to, with_exchanges);
+      if (At(is_hot_, to) == 2) continue;
+      if (one_sample) {
+        // The tangents of both bound what even the ideal exchange gains.
+        const double fall = slope - At(slope_, to);
+        const bool alike = speed == topology.speed(to);
+        const double shift = alike ? 0.5 * (amount - potential_.amount(to, 0)) : IdealShift(from, to);
+        if (fall * shift <= best_rate_) continue;
+      }
+      if (!topology.excluded(to)) SearchGpuPair(from, to, with_exchanges);
     }
   }
 }
@@ -312,7 +337,8 @@ double MoveSearch::IdealExchange(int from, int to) const {
 
 double MoveSearch::IdealShift(int from, int to) const {
   const Topology& topology = slots_.topology();
-  const double share = topology.speed(from) / (topology.speed(from) + topology.speed(to));
+  const bool alike = topology.speed(from) == topology.speed(to);
+  const double share = alike ? 0.5 : topology.speed(from) / (topology.speed(from) + topology.speed(to));
   const double both = potential_.amount(from, 0) + potential_.amount(to, 0);
   return potential_.amount(from, 0) - both * share;
 }
@@ -343,10 +369,10 @@ bool MoveSearch::ExchangeAllowed(int slot, int other) const {
 
 void MoveSearch::SearchGpuPair(int from, int to, bool with_exchanges) {
   const Topology& topology = slots_.topology();
+  const bool one_sample = potential_.num_samples() == 1;
+  ShiftRange range{.ideal = IdealShift(from, to)};
   const double ideal = IdealExchange(from, to);
   if (ideal <= best_rate_) return;
-  ShiftRange range{.ideal = IdealShift(from, to)};
-  const bool one_sample = potential_.num_samples() == 1;
   bool tried_empty = false;
   for (int other = topology.first_slot(to); other < topology.first_slot(to + 1); ++other) {
     const std::int32_t coming = slots_.expert_in(other);

@@ -2,11 +2,13 @@
 #define EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_SEARCH_H_
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "server/balancer/incremental/layer_slots.h"
 #include "server/balancer/incremental/load_potential.h"
 #include "server/balancer/incremental/move.h"
+#include "server/balancer/incremental/replica_values.h"
 
 namespace eplb {
 
@@ -41,11 +43,11 @@ class MoveSearch {
  private:
   // A slot that may get another expert. Sums are over the samples.
   struct Source {
-    std::int32_t slot;
-    double relief;        // gain on its own GPU of taking the slot's expert out, 0 for an empty slot
-    double value;         // less the loss on the GPUs of the expert's other replicas
-    double emptied_term;  // of its own GPU without the slot's expert
-    double slope;         // of that GPU's term, in the first sample
+    std::int32_t slot = 0;
+    double relief = 0;        // gain on its own GPU of taking the slot's expert out, 0 for an empty slot
+    double value = 0;         // less the loss on the GPUs of the expert's other replicas
+    double emptied_term = 0;  // of its own GPU without the slot's expert
+    double slope = 0;         // of that GPU's term, in the first sample
   };
   // An expert that may get one replica more.
   struct Addition {
@@ -55,17 +57,11 @@ class MoveSearch {
   };
 
   void RankGpus();
-  void Prepare();
-  // For each replica on a GPU: what the GPU gains if its expert gets one more elsewhere, and loses if there is one
-  // less.
-  void ValueReplicas(int gpu);
-  void MarkTwins();
-  // By which a replica's charge rises if its expert loses another one; there must be another.
-  double ExtraCharge(int expert, int sample) const;
+  void FindSources();
   Addition AdditionOf(int expert) const {
-    return {.expert = expert, .value = At(value_of_add_, expert), .charge = potential_.next_charge(expert, 0)};
+    return {.expert = expert, .value = values_.value(expert), .charge = potential_.next_charge(expert, 0)};
   }
-  Source Drop(int slot) const;
+  void Drop(int slot, Source& source) const;
   Source Fill(int slot) const;
   void SearchReplacements();
   // Part of a replacement's gain: the expert put on the source's GPU, after the slot's own was taken out; below 0.
@@ -74,7 +70,14 @@ class MoveSearch {
   // than the effects of both replica counts taken apart; at least 0. Neither may have twins.
   double Overlap(int slot, int expert) const;
   void TryReplacement(const Source& source, const Addition& addition);
-  void TryOverlapping(const Source& source);
+  // Replacements whose experts both have replicas on one hot GPU: there the dropped one adds a load x and the other
+  // takes off r. With the GPU's slope the tangent bounds what that gains by slope * (r - x), first without the choice
+  // of the experts and then for each pair.
+  void SearchOverlapping();
+  void CollectOverlaps(int gpu);
+  double OverlapSlope(int gpu) const;  // 0 where there are several samples, which are not bounded so
+  void TryOverlapping(const Source& source, int gpu);
+  void TryOverlapping(const Source& source, int gpu, int slot);
   void ConsiderReplacement(int slot, int expert);
   void SearchExchanges(bool with_exchanges);
   void SearchGpuPair(int from, int to, bool with_exchanges);
@@ -86,20 +89,22 @@ class MoveSearch {
 
   const LayerSlots& slots_;
   const LoadPotential& potential_;
+  ReplicaValues values_;
   double best_rate_ = 0;  // gain per fetch of best_
   Move best_;
-  std::vector<double> value_of_slot_;   // [slots] part of its expert's value_of_add_
-  std::vector<double> loss_of_slot_;    // [slots] what its GPU loses if another replica of its expert goes
-  std::vector<double> value_of_add_;    // [experts]
-  std::vector<char> has_twins_;         // [experts]
-  std::vector<Source> sources_;         // slots that may be replaced
-  std::vector<double> heat_;            // [gpus] terms per unit of speed
-  std::vector<std::int32_t> hot_gpus_;  // those with the largest terms, falling
-  std::vector<char> is_hot_;            // [gpus] 0: no, else yes
-  std::vector<Addition> additions_;     // experts that may be worth adding
-  std::vector<double> delta_;           // [gpus, samples] scratch, zero between calls
-  std::vector<std::int32_t> touched_;   // GPUs with a delta
-  std::vector<char> is_touched_;        // [gpus]
+  std::vector<Source> sources_;               // slots that may be replaced
+  std::vector<double> heat_;                  // [gpus] terms per unit of speed
+  std::vector<double> slope_;                 // [gpus] of the term in the first sample
+  std::vector<double> overlap_value_;         // [slots] of hot GPUs: what one replica more of the expert gains at most
+  std::vector<std::int32_t> source_of_slot_;  // [slots] index, or -1
+  std::vector<std::pair<std::int32_t, std::int32_t>> overlaps_;  // sources, and hot GPUs that hold their expert too
+  std::vector<std::int32_t> hot_gpus_;                           // those with the largest terms, falling
+  std::vector<char> is_hot_;                                     // [gpus] 0: no, else yes
+  std::vector<char> has_twins_;                                  // [experts] of hot GPUs
+  std::vector<Addition> additions_;                              // experts that may be worth adding
+  std::vector<double> delta_;                                    // [gpus, samples] scratch, zero between calls
+  std::vector<std::int32_t> touched_;                            // GPUs with a delta
+  std::vector<char> is_touched_;                                 // [gpus]
 };
 
 }  // namespace eplb
