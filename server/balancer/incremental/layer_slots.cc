@@ -114,10 +114,10 @@ void LayerSlots::Assign(int slot, std::int32_t expert) {
   if (expert != kEmptySlot) Link(slot, expert);
 }
 
-bool LayerSlots::MayDrop(int slot) const {
+bool LayerSlots::MayDropWithinRules(int slot) const {
   const std::int32_t expert = expert_in(slot);
   if (replicas(expert) <= std::max(1, constraints_.min_replicas)) return false;
-  if (!has_rules_ || constraints_.min_nodes_per_expert <= 1) return true;
+  if (constraints_.min_nodes_per_expert <= 1) return true;
   const int node = topology_.node_of_gpu(topology_.gpu_of_slot(slot));
   int on_node = 0;
   ForEachReplica(expert,

@@ -27,6 +27,7 @@ class LayerSlots {
   int num_experts() const { return num_experts_; }
   std::span<const std::int32_t> slots() const { return slots_; }
   std::int32_t expert_in(int slot) const { return At(slots_, slot); }
+  std::span<const std::int32_t> replicas() const { return replicas_; }  // [experts]
   int replicas(int expert) const { return At(replicas_, expert); }
   int used_slots() const { return used_slots_; }
   // Slots of this layer that may hold an expert, at most the usable ones.
@@ -49,7 +50,7 @@ class LayerSlots {
   void Assign(int slot, std::int32_t expert);
 
   // The slot's expert may lose this replica: enough replicas, on enough nodes, stay.
-  bool MayDrop(int slot) const;
+  bool MayDrop(int slot) const { return has_rules_ ? MayDropWithinRules(slot) : replicas(expert_in(slot)) > 1; }
   // The slot's expert stays covered without this replica, whatever else the constraints ask for.
   bool MayDropForCoverage(int slot) const { return replicas(expert_in(slot)) > 1; }
   // A replica of the expert may be put on the GPU: it is usable, holds none, and is on the node of the expert's group.
@@ -58,6 +59,7 @@ class LayerSlots {
   bool KeepsSpread(int slot, int to_gpu) const;
 
  private:
+  bool MayDropWithinRules(int slot) const;
   void ChooseGroupNodes();
   void Link(int slot, std::int32_t expert);
   void Unlink(int slot);

@@ -81,14 +81,17 @@ double LoadPotential::GainNoise(std::span<const double> before, std::span<const 
   return std::sqrt(variance);
 }
 
-void LoadPotential::MeasureCharges(int expert) {
+inline void LoadPotential::MeasureCharges(int expert) {
   const int replicas = slots_.replicas(expert);
-  for (int k = 0; k < num_samples_; ++k) {
-    Charges& charges = At(charges_, expert * num_samples_ + k);
-    charges.now = replicas > 0 ? Charge(k, expert, replicas) : 0.0;
-    charges.next = Charge(k, expert, replicas + 1);
-    charges.relief = charges.now - charges.next;
-    charges.extra = replicas > 1 ? Charge(k, expert, replicas - 1) - charges.now : 0.0;
+  const auto first = static_cast<std::size_t>(expert) * static_cast<std::size_t>(num_samples_);
+  const double* shares = &At(share_, replicas);
+  for (std::size_t index = first; index < first + static_cast<std::size_t>(num_samples_); ++index) {
+    const double load = load_[index];
+    const double risk = risk_[index];
+    const auto charge = [load, risk](double share) { return (load + risk * share) * share; };
+    const double now = charge(shares[0]);
+    const double next = charge(shares[1]);
+    charges_[index] = {now, next, now - next, replicas > 1 ? charge(shares[-1]) - now : 0.0};
   }
 }
 

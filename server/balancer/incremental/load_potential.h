@@ -99,17 +99,10 @@ class LoadPotential {
   double Power(const GpuState& gpu, double amount) const { return Raise(amount * gpu.inverse); }
   double Term(const GpuState& gpu, double amount) const { return Power(gpu, amount) * gpu.scale; }
   double Term(int index, int sample, double amount) const { return Term(gpu(index, sample), amount); }
-  // Derivative of Term with respect to the amount. Terms are convex: Term(b) >= Term(a) + Slope(a) (b - a).
-  double Slope(int index, int sample, double amount) const {
-    const GpuState& state = gpu(index, sample);
-    return PowerSlope(state, amount) * state.scale;
-  }
-  double PowerSlope(const GpuState& state, double amount) const {
-    const double ratio = amount * state.inverse;
-    double power = ratio;  // ratio^(2^i - 1)
-    for (int i = 1; i < power_exponent_; ++i) power *= power * ratio;
-    return power * state.inverse * power_;
-  }
+  // Derivative with respect to the amount of a power or term, p times it over the amount. Both are convex:
+  // Term(b) >= Term(a) + Slope(a) (b - a).
+  double SlopeOf(double term, double amount) const { return amount > 0 ? power_ * term / amount : 0.0; }
+  double Slope(int index, int sample, double amount) const { return SlopeOf(Term(index, sample, amount), amount); }
 
  private:
   // ratio^p: as many squarings as power_exponent_.

@@ -33,12 +33,14 @@ MoveSearch::MoveSearch(const LayerSlots& slots, const LoadPotential& potential)
 
 void MoveSearch::FindSources() {
   const Topology& topology = slots_.topology();
+  const std::span<const std::int32_t> slots = slots_.slots();
+  const std::span<const std::int32_t> replicas = slots_.replicas();
   sources_.clear();
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     if (topology.excluded(gpu)) continue;
     for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
-      const std::int32_t expert = slots_.expert_in(slot);
-      if (expert == kEmptySlot || slots_.replicas(expert) < 2) continue;
+      const std::int32_t expert = At(slots, slot);
+      if (expert == kEmptySlot || At(replicas, expert) < 2) continue;
       if (slots_.MayDrop(slot)) Drop(slot, sources_.emplace_back());
     }
     if (const int slot = slots_.FillableSlot(gpu); slot >= 0) sources_.push_back(Fill(slot));
@@ -90,16 +92,24 @@ void MoveSearch::SearchReplacements() {
     if (source.value + most.value - source.slope * most.charge > best_rate_) TryReplacement(source, most);
   }
   double most_dropped = sources_.front().value;
-  for (const Source& source : sources_) most_dropped = std::max(most_dropped, source.value);
+  double least_slope = sources_.front().slope;
+  for (const Source& source : sources_) {
+    most_dropped = std::max(most_dropped, source.value);
+    least_slope = std::min(least_slope, source.slope);
+  }
+  // What an addition gains at most, on whichever of the sources' GPUs.
   additions_.clear();
-  double least_charge = std::numeric_limits<double>::infinity();
-  for (int expert = 0; expert < slots_.num_experts(); ++expert) {
-    if (At(values, expert) + most_dropped <= best_rate_) continue;
+  double most_added = 0;
+  const double least_added = best_rate_ - most_dropped;
+  const int num_experts = slots_.num_experts();
+  for (int expert = 0; expert < num_experts; ++expert) {
+    const double added = At(values, expert) - least_slope * potential_.charges(expert, 0).next;
+    if (added <= least_added) continue;
     additions_.push_back(AdditionOf(expert));
-    least_charge = std::min(least_charge, additions_.back().charge);
+    most_added = std::max(most_added, added);
   }
   for (const Source& source : sources_) {
-    if (source.value + most.value - source.slope * least_charge <= best_rate_) continue;
+    if (additions_.empty() || source.value + most_added <= best_rate_) continue;
     for (const Addition& addition : additions_) {
       if (source.value + addition.value - source.slope * addition.charge > best_rate_) TryReplacement(source, addition);
     }
@@ -283,8 +293,9 @@ void MoveSearch::RankGpus() {
   slope_.assign(num_gpus, 0.0);
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     if (topology.excluded(gpu)) continue;
-    At(slope_, gpu) = potential_.Slope(gpu, 0, potential_.amount(gpu, 0));
-    for (int k = 0; k < potential_.num_samples(); ++k) At(heat_, gpu) += potential_.term(gpu, k) / topology.speed(gpu);
+    At(slope_, gpu) = potential_.SlopeOf(potential_.term(gpu, 0), potential_.amount(gpu, 0));
+    for (int k = 0; k < potential_.num_samples(); ++k) At(heat_, gpu) += potential_.term(gpu, k);
+    if (const double speed = topology.speed(gpu); speed != 1.0) At(heat_, gpu) /= speed;
     // Falling, the lower GPU first of equal ones: insertion, since few are kept.
     if (std::ssize(hot_gpus_) == kMaxHotGpus) {
       if (At(heat_, gpu) <= At(heat_, hot_gpus_.back())) continue;
@@ -300,22 +311,15 @@ void MoveSearch::RankGpus() {
 
 void MoveSearch::SearchExchanges(bool with_exchanges) {
   const Topology& topology = slots_.topology();
-  const bool one_sample = potential_.num_samples() == 1;
+  // The tangents of both GPUs bound what even the ideal exchange gains, here with half of their difference shifted.
+  const bool bounded = potential_.num_samples() == 1 && topology.is_uniform();
   for (const std::int32_t from : hot_gpus_) {
     At(is_hot_, from) = 2;  // pairs with it are done
     const double slope = At(slope_, from);
-    const double speed = topology.speed(from);
     const double amount = potential_.amount(from, 0);
     for (int to = 0; to < topology.num_gpus(); ++to) {
-      if (At(is_hot_, to) == 2) continue;
-      if (one_sample) {
-        // The tangents of both bound what even the ideal exchange gains.
-        const double fall = slope - At(slope_, to);
-        const bool alike = speed == topology.speed(to);
-        const double shift = alike ? 0.5 * (amount - potential_.amount(to, 0)) : IdealShift(from, to);
-        if (fall * shift <= best_rate_) continue;
-      }
-      if (!topology.excluded(to)) SearchGpuPair(from, to, with_exchanges);
+      if (bounded && (slope - At(slope_, to)) * (amount - potential_.amount(to, 0)) * 0.5 <= best_rate_) continue;
+      if (At(is_hot_, to) != 2 && !topology.excluded(to)) SearchGpuPair(from, to, with_exchanges);
     }
   }
 }

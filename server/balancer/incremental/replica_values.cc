@@ -43,9 +43,11 @@ void ReplicaValues::Measure() {
 int ReplicaValues::MostValued() const {
   // Several maxima at once, since each comparison waits for the one before.
   std::array<double, 4> most = {};
-  for (std::size_t expert = 0; expert < value_.size(); ++expert) {
-    most[expert % 4] = std::max(most[expert % 4], value_[expert]);
+  std::size_t expert = 0;
+  for (; expert + 4 <= value_.size(); expert += 4) {
+    for (std::size_t i = 0; i < 4; ++i) most[i] = std::max(most[i], value_[expert + i]);
   }
+  for (; expert < value_.size(); ++expert) most[0] = std::max(most[0], value_[expert]);
   const auto found = std::ranges::find(value_, std::ranges::max(most));
   return found == value_.end() ? 0 : static_cast<int>(found - value_.begin());
 }
@@ -65,7 +67,7 @@ void ReplicaValues::MeasurePowers(int gpu) {
       if (slots_.replicas(expert) < 2) continue;
       loaded[slot] = potential_.Power(state, state.amount + charges.extra);
       emptied[slot] = potential_.Power(state, state.amount - charges.now);
-      if (k == 0) At(emptied_slope_, slot) = potential_.PowerSlope(state, state.amount - charges.now);
+      if (k == 0) At(emptied_slope_, slot) = potential_.SlopeOf(emptied[slot], state.amount - charges.now);
     }
   }
 }
