@@ -1,6 +1,5 @@
 #include "server/planner/deployment_loop.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -231,11 +230,13 @@ std::optional<DeploymentLoop::MeasureJob> DeploymentLoop::CloseSubWindow(absl::D
 }
 
 bool DeploymentLoop::AllHaveTold() const {
-  const WorkerRegistry& registry = registry_;  // a lambda is not seen to hold the lock
-  return !registry.AwaitsUnclaimedRanks() && std::all_of(folds_.begin(), folds_.end(), [&](const auto& entry) {
-    const WorkerRecord* record = registry.Find(entry.first);
-    return record == nullptr || record->liveness != Liveness::kLive || entry.second->counters().last_report;
-  });
+  if (registry_.AwaitsUnclaimedRanks()) return false;
+  for (const auto& [worker_id, fold] : folds_) {
+    const WorkerRecord* record = registry_.Find(worker_id);
+    const bool silent = record != nullptr && record->liveness == Liveness::kLive && !fold->counters().last_report;
+    if (silent) return false;
+  }
+  return true;
 }
 
 void DeploymentLoop::Measure(const MeasureJob& job) {

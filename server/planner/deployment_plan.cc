@@ -84,16 +84,16 @@ PublishFigures CountFetches(const TickPlan& plan, const Topology& topology, std:
 }  // namespace
 
 bool DeploymentLoop::SubscribersReady() const {
-  const auto is_live = [&registry = registry_](std::string_view worker_id) {
-    const WorkerRecord* record = registry.Find(worker_id);
-    return record != nullptr && record->liveness == Liveness::kLive;
-  };
   std::set<std::string_view> watching;
   for (const auto& watch : watches_) {
     if (!watch->worker_id.empty()) watching.insert(watch->worker_id);
   }
   if (spec_->coordination() == CoordinationMode::kOneSubscriber) {
-    return std::any_of(watching.begin(), watching.end(), is_live);
+    for (const std::string_view worker_id : watching) {
+      const WorkerRecord* record = registry_.Find(worker_id);
+      if (record != nullptr && record->liveness == Liveness::kLive) return true;
+    }
+    return false;
   }
   return std::all_of(registry_.workers().begin(), registry_.workers().end(), [&](const auto& entry) {
     return entry.second.liveness != Liveness::kLive || watching.count(entry.first) > 0;
