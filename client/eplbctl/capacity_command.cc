@@ -22,7 +22,7 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kCapacityFooter[] =
     "Examples:\n"
     "  eplbctl plan-capacity --loads loads.csv --gpus 32 --target-balancedness 0.98\n"
     "  eplbctl plan-capacity --loads loads.csv --gpus 32 --target-step-time 1.02 --max-slots 320\n"
@@ -34,7 +34,7 @@ constexpr char kFooter[] =
     "JSON keys: answer {slots, gpus, redundant_slots, balancedness, worst_balancedness, step_time,\n"
     "lower_bound_step_time, meets_target} or null, curve [the same].";
 
-struct Flags {
+struct CapacityFlags {
   LoadFlags loads;
   PlanFlags plan;
   int gpus = 0;           // 0: searched for
@@ -51,7 +51,7 @@ struct Flags {
 
 int RoundUp(int value, int step) { return (value + step - 1) / step * step; }
 
-absl::StatusOr<std::vector<CapacityCandidate>> Candidates(const Flags& flags, int num_experts) {
+absl::StatusOr<std::vector<CapacityCandidate>> Candidates(const CapacityFlags& flags, int num_experts) {
   if ((flags.gpus == 0) == (flags.slots_per_gpu == 0)) {
     return absl::InvalidArgumentError("exactly one of --gpus and --slots-per-gpu is required");
   }
@@ -75,7 +75,7 @@ absl::StatusOr<std::vector<CapacityCandidate>> Candidates(const Flags& flags, in
 }
 
 // What a plan from nothing reaches on a fleet of one size.
-absl::StatusOr<CapacityOutcome> Evaluate(const Flags& flags, const LoadSelection& selection,
+absl::StatusOr<CapacityOutcome> Evaluate(const CapacityFlags& flags, const LoadSelection& selection,
                                          const ParallelFor& parallel, const CapacityCandidate& candidate) {
   EPLB_ASSIGN_OR_RETURN(const Topology topology,
                         Topology::Create({.num_gpus = candidate.num_gpus,
@@ -91,7 +91,7 @@ absl::StatusOr<CapacityOutcome> Evaluate(const Flags& flags, const LoadSelection
                          .bound_step_time = plan.lower_bound_step_time()};
 }
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunCapacity(const CapacityFlags& flags) {
   const CapacityTarget& target = flags.target;
   if (!target.mean_balancedness && !target.worst_balancedness && !target.step_time) {
     return absl::InvalidArgumentError(
@@ -127,7 +127,7 @@ void AddTargets(CLI::App& app, CapacityTarget& target) {
       ->group("Target");
 }
 
-void AddFleet(CLI::App& app, Flags& flags) {
+void AddFleet(CLI::App& app, CapacityFlags& flags) {
   const auto add = [&](const char* name, int& value, const char* help, int high) {
     return app.add_option(name, value, help)->type_name("N")->check(InRange(1, high))->group("Fleet");
   };
@@ -144,15 +144,15 @@ void AddFleet(CLI::App& app, Flags& flags) {
 
 Command AddCapacityCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("plan-capacity", "Say how large a fleet a target balance needs");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kCapacityFooter);
+  const auto flags = std::make_shared<CapacityFlags>();
   flags->loads.AddTo(*app);
   AddFleet(*app, *flags);
   AddTargets(*app, flags->target);
   flags->plan.AddWithoutBudgetTo(*app);
   flags->threads.AddTo(*app);
   flags->output.AddTo(*app);
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunCapacity(*flags); }};
 }
 
 }  // namespace eplb

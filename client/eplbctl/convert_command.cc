@@ -17,7 +17,7 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kConvertFooter[] =
     "Examples:\n"
     "  eplbctl convert --input plan.json --to sglang --first-layer 3 --output init_expert_location.json\n"
     "  eplbctl convert --input plan.json --to tensorrt-llm --first-layer 3 --output moe_load_balancer.yaml\n"
@@ -25,7 +25,7 @@ constexpr char kFooter[] =
     "Input is what eplbctl, vLLM, SGLang or vLLM-Ascend wrote. SGLang's has a row for each transformer layer; those\n"
     "before --first-layer are dense and left out, and written again with the contiguous layout.";
 
-struct Flags {
+struct ConvertFlags {
   std::string input;
   std::string to;
   std::string output;
@@ -36,7 +36,7 @@ struct Flags {
 };
 
 // The absolute indices of the expert layers that the file holds.
-std::vector<int> ModelLayers(const Flags& flags, const PlacementRows& rows) {
+std::vector<int> ModelLayers(const ConvertFlags& flags, const PlacementRows& rows) {
   const int all =
       rows.numbering == LayerNumbering::kHidden ? std::max(rows.num_layers - flags.first_layer, 0) : rows.num_layers;
   std::vector<int> model_layers(static_cast<std::size_t>(flags.layers == 0 ? all : flags.layers));
@@ -44,7 +44,7 @@ std::vector<int> ModelLayers(const Flags& flags, const PlacementRows& rows) {
   return model_layers;
 }
 
-absl::StatusOr<std::string> Convert(const Flags& flags, const PlacementRows& rows) {
+absl::StatusOr<std::string> Convert(const ConvertFlags& flags, const PlacementRows& rows) {
   const std::vector<int> model_layers = ModelLayers(flags, rows);
   EPLB_ASSIGN_OR_RETURN(const Placement placement, PlacementForLayers(rows, model_layers, /*num_experts=*/0));
   return ExportPlacement(placement, *EngineFormatFromName(flags.to),
@@ -53,7 +53,7 @@ absl::StatusOr<std::string> Convert(const Flags& flags, const PlacementRows& row
                           .num_gpus = flags.gpus == 0 ? rows.num_gpus : flags.gpus});
 }
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunConvert(const ConvertFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(const PlacementRows rows, ReadPlacementFile(flags.input));
   absl::StatusOr<std::string> text = Convert(flags, rows);
   if (!text.ok()) return AtPath(flags.input, text.status());
@@ -64,8 +64,8 @@ absl::Status Run(const Flags& flags) {
 
 Command AddConvertCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("convert", "Rewrite a placement for an engine");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kConvertFooter);
+  const auto flags = std::make_shared<ConvertFlags>();
   app->add_option("--input", flags->input, "Placement to convert")->required()->type_name("FILE");
   app->add_option("--to", flags->to, "Engine to write for")
       ->required()
@@ -82,7 +82,7 @@ Command AddConvertCommand(CLI::App& root) {
       ->check(InRange(1, static_cast<int>(kMaxModelLayer) + 1));
   app->add_option("--gpus", flags->gpus, "GPUs, for vllm-ascend")->type_name("N")->check(InRange(1, kMaxGpus));
   app->add_option("--output", flags->output, "Write to this file, whole or not at all")->type_name("FILE");
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunConvert(*flags); }};
 }
 
 }  // namespace eplb

@@ -15,20 +15,20 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kGenerateFooter[] =
     "Examples:\n"
     "  eplbctl generate --layers 58 --experts 256 --first-layer 3 --output loads.csv      (the shape of DeepSeek-V3)\n"
     "  eplbctl generate --layers 94 --experts 128 --windows 16 --sub-windows 8 --seed 7 --output series.npy\n\n"
     "Each expert of each layer has a popularity drawn from a lognormal distribution; windows draw around it. Files\n"
     "that end in .npy are NumPy arrays, all others CSV. Equal flags give equal bytes.";
 
-struct Flags {
+struct GenerateFlags {
   GeneratedLoads shape;
   int first_layer = 0;
   std::string output;
 };
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunGenerate(const GenerateFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(LoadSeries series, GenerateLoads(flags.shape));
   series = std::move(series).NumberedFrom(flags.first_layer);
   std::ostringstream text;
@@ -41,8 +41,8 @@ absl::Status Run(const Flags& flags) {
 
 Command AddGenerateCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("generate", "Make up loads to try things with");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kGenerateFooter);
+  const auto flags = std::make_shared<GenerateFlags>();
   GeneratedLoads& shape = flags->shape;
   app->add_option("--layers", shape.layers, "Expert layers")->check(InRange(1, kMaxLayers))->capture_default_str();
   app->add_option("--experts", shape.experts, "Logical experts of each layer")
@@ -66,7 +66,7 @@ Command AddGenerateCommand(CLI::App& root) {
       ->check(InRange(0, 60000))
       ->capture_default_str();
   app->add_option("--output", flags->output, "Write to this file, whole or not at all")->type_name("FILE");
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunGenerate(*flags); }};
 }
 
 }  // namespace eplb

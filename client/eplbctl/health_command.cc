@@ -17,7 +17,7 @@ using grpc::health::v1::Health;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-constexpr char kFooter[] =
+constexpr char kHealthFooter[] =
     "Examples:\n"
     "  eplbctl health 127.0.0.1:50052\n"
     "  eplbctl health 127.0.0.1:50052 --service eplb.v1.EplbService --wait --timeout 30\n\n"
@@ -25,14 +25,14 @@ constexpr char kFooter[] =
     "reached.\n"
     "The connection is plaintext: ask the server's health port (health.listen_address).";
 
-struct Flags {
+struct HealthFlags {
   std::string address;
   std::string service;
   double timeout_seconds = 3;
   bool wait = false;
 };
 
-absl::Status Check(const Flags& flags) {
+absl::Status Check(const HealthFlags& flags) {
   const auto channel = grpc::CreateChannel(flags.address, grpc::InsecureChannelCredentials());
   const auto deadline =
       std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(
@@ -60,8 +60,8 @@ absl::Status Check(const Flags& flags) {
 
 Command AddHealthCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("health", "Ask whether a server takes calls, as a probe");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kHealthFooter);
+  const auto flags = std::make_shared<HealthFlags>();
   app->add_option("address", flags->address, "Server")->type_name("HOST:PORT")->required();
   app->add_option("--service", flags->service, "Full name of a gRPC service; none asks for the server as a whole")
       ->type_name("NAME");

@@ -11,7 +11,7 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kRebalanceFooter[] =
     "Examples:\n"
     "  eplbctl rebalance --loads loads.csv --slots 288 --gpus 32 --local\n"
     "  eplbctl rebalance --loads loads.npy --window 3 --slots 288 --gpus 32 --nodes 4 --groups 8 \\\n"
@@ -30,7 +30,7 @@ constexpr char kFooter[] =
     "equal\n"
     "step are made as one whole, steps in order, and a source of -1 is the checkpoint.";
 
-struct Flags {
+struct RebalanceCommandFlags {
   RebalanceFlags rebalance;
   bool traffic_shares = false;
   OutputFlags output;
@@ -43,7 +43,7 @@ absl::Status WriteTransfers(const std::string& path, const RebalanceTask& task, 
                                        : TransfersJson(result.transfers, task.model_layers));
 }
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunRebalance(const RebalanceCommandFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(RebalanceTask task, flags.rebalance.Read());
   task.options.traffic_shares = flags.traffic_shares;
   EPLB_ASSIGN_OR_RETURN(const RebalanceResult result, flags.rebalance.Plan(task));
@@ -56,8 +56,8 @@ absl::Status Run(const Flags& flags) {
 
 Command AddRebalanceCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("rebalance", "Plan a placement for recorded loads");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kRebalanceFooter);
+  const auto flags = std::make_shared<RebalanceCommandFlags>();
   flags->rebalance.AddTo(*app);
   app->add_flag("--traffic-shares", flags->traffic_shares,
                 "Choose the share of its expert's traffic that each replica gets, and plan for such shares")
@@ -68,7 +68,7 @@ Command AddRebalanceCommand(CLI::App& root) {
       ->needs(app->get_option("--current"))
       ->type_name("FILE")
       ->group("Output");
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunRebalance(*flags); }};
 }
 
 }  // namespace eplb

@@ -22,7 +22,7 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kReplayFooter[] =
     "Examples:\n"
     "  eplbctl replay --series series.npy --slots 288 --gpus 32 --moves-per-layer 3\n"
     "  eplbctl replay --series series.npy --slots 288 --gpus 32 --max-fetch-percent 3 --compare\n"
@@ -37,7 +37,7 @@ constexpr char kFooter[] =
     "plans_skipped (that published nothing), fetches, gate {fetches_refused, gain_gpu_seconds, cost_gpu_seconds,\n"
     "saved_gpu_seconds}.";
 
-struct Flags {
+struct ReplayFlags {
   std::string series;
   int first_layer = 0;
   FleetFlags fleet;
@@ -52,7 +52,7 @@ struct Flags {
   OutputFlags output;
 };
 
-ReplayOptions OptionsOf(const Flags& flags, const LoadSeriesShape& shape) {
+ReplayOptions OptionsOf(const ReplayFlags& flags, const LoadSeriesShape& shape) {
   ReplayOptions options{.sub_windows_per_window = static_cast<int>(shape.sub_windows)};
   options.every = flags.every == "window" ? ReplayEvery::kWindow : ReplayEvery::kSubWindow;
   const RebalanceOptions plan = flags.plan.Options();
@@ -70,7 +70,7 @@ ReplayOptions OptionsOf(const Flags& flags, const LoadSeriesShape& shape) {
   return options;
 }
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunReplay(const ReplayFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(const Topology topology, flags.fleet.Read());
   EPLB_ASSIGN_OR_RETURN(const LoadSeries series, ReadSeries(flags.series, flags.first_layer));
   const std::unique_ptr<ThreadTeam> team = flags.threads.NewTeam();
@@ -88,8 +88,8 @@ absl::Status Run(const Flags& flags) {
 
 Command AddReplayCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("replay", "Feed a recorded series through the live planner");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kReplayFooter);
+  const auto flags = std::make_shared<ReplayFlags>();
   app->add_option("--series", flags->series, "Loads over time: NumPy [windows, sub-windows, layers, experts], or CSV")
       ->required()
       ->type_name("FILE")
@@ -119,7 +119,7 @@ Command AddReplayCommand(CLI::App& root) {
   app->add_flag("--compare", flags->compare, "Show what users have today besides (table only)")->group("Output");
   flags->threads.AddTo(*app);
   flags->output.AddTo(*app);
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunReplay(*flags); }};
 }
 
 }  // namespace eplb

@@ -15,21 +15,21 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kReportFooter[] =
     "Examples:\n"
     "  eplbctl report --html plan.html --loads loads.csv --slots 288 --gpus 32 --nodes 4 --local\n"
     "  eplbctl report --html plan.html --loads loads.csv --series series.npy --slots 288 --gpus 32 --local\n\n"
     "The page needs no network: heat maps of layers and GPUs before and after, replicas against load, and copies\n"
     "between nodes; with --series the step time over a replay too, against what users have today.";
 
-struct Flags {
+struct ReportFlags {
   RebalanceFlags rebalance;
   std::string html;
   std::string series;
 };
 
 // The replay curves of the page: ours and what users have today.
-absl::Status AddReplays(const Flags& flags, const RebalanceTask& task, ReportData& data) {
+absl::Status AddReplays(const ReportFlags& flags, const RebalanceTask& task, ReportData& data) {
   EPLB_ASSIGN_OR_RETURN(const LoadSeries series, ReadSeries(flags.series, /*first_layer=*/0));
   ReplayOptions options{.sub_windows_per_window = static_cast<int>(series.shape().sub_windows)};
   options.settings.policy = task.options.policy;
@@ -49,7 +49,7 @@ absl::Status AddReplays(const Flags& flags, const RebalanceTask& task, ReportDat
   return absl::OkStatus();
 }
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunReport(const ReportFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(const RebalanceTask task, flags.rebalance.Read());
   EPLB_ASSIGN_OR_RETURN(const RebalanceResult result, flags.rebalance.Plan(task));
   EPLB_ASSIGN_OR_RETURN(ReportData data, ReportContents(task, result));
@@ -61,8 +61,8 @@ absl::Status Run(const Flags& flags) {
 
 Command AddReportCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("report", "Show a plan as a page to look at");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kReportFooter);
+  const auto flags = std::make_shared<ReportFlags>();
   app->add_option("--html", flags->html, "Write the page to this file, whole or not at all")
       ->required()
       ->type_name("FILE")
@@ -71,7 +71,7 @@ Command AddReportCommand(CLI::App& root) {
   app->add_option("--series", flags->series, "Loads over time to replay, as for eplbctl replay")
       ->type_name("FILE")
       ->group("Loads");
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunReport(*flags); }};
 }
 
 }  // namespace eplb

@@ -1,5 +1,6 @@
 #include "server/planner/deployment_loop.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

@@ -17,7 +17,7 @@
 namespace eplb {
 namespace {
 
-struct Flags {
+struct ControlFlags {
   ServerFlags server;
   std::string deployment;
   std::string comment;
@@ -26,9 +26,9 @@ struct Flags {
   bool dry_run = false;
 };
 
-using Change = std::function<void(const Flags& flags, v1::UpdateDeploymentRequest& request)>;
+using Change = std::function<void(const ControlFlags& flags, v1::UpdateDeploymentRequest& request)>;
 
-absl::Status Run(const Flags& flags, const Change& change) {
+absl::Status RunControl(const ControlFlags& flags, const Change& change) {
   EPLB_ASSIGN_OR_RETURN(ClientOptions options, flags.server.Read());
   EPLB_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(std::move(options)));
   v1::UpdateDeploymentRequest request;
@@ -41,8 +41,8 @@ absl::Status Run(const Flags& flags, const Change& change) {
                    (flags.dry_run ? " (dry run: nothing was changed)\n" : "\n"));
 }
 
-std::shared_ptr<Flags> AddFlags(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
+std::shared_ptr<ControlFlags> AddControlFlags(CLI::App& app) {
+  auto flags = std::make_shared<ControlFlags>();
   app.add_option("deployment", flags->deployment, "Deployment")->type_name("DEPLOYMENT")->required();
   app.add_option("--comment", flags->comment, "Why, for whoever looks next")->type_name("TEXT");
   app.add_flag("--dry-run", flags->dry_run, "Let the server check the change without making it");
@@ -50,7 +50,7 @@ std::shared_ptr<Flags> AddFlags(CLI::App& app) {
   return flags;
 }
 
-void AddGpus(CLI::App& app, Flags& flags) {
+void AddGpus(CLI::App& app, ControlFlags& flags) {
   app.add_option("--gpus", flags.gpus, "GPUs, separated by commas")->type_name("N,N,...")->delimiter(',')->required();
 }
 
@@ -58,9 +58,10 @@ Command AddModeCommand(CLI::App& root, const char* name, const char* help, v1::D
   CLI::App* app = root.add_subcommand(name, help);
   app->footer(std::string("Examples:\n  eplbctl ") + name +
               " prod/deepseek-v3 --server localhost:50051 --comment \"load test\"");
-  const std::shared_ptr<Flags> flags = AddFlags(*app);
+  const std::shared_ptr<ControlFlags> flags = AddControlFlags(*app);
   return {.app = app, .run = [flags, mode] {
-            return Run(*flags, [mode](const Flags&, v1::UpdateDeploymentRequest& request) { request.set_mode(mode); });
+            return RunControl(
+                *flags, [mode](const ControlFlags&, v1::UpdateDeploymentRequest& request) { request.set_mode(mode); });
           }};
 }
 
@@ -83,11 +84,11 @@ Command AddDrainCommand(CLI::App& root) {
       "A draining GPU gets no expert, but can be copied from; an excluded one is taken for dead. Next plans move what "
       "they\n"
       "held; eplbctl restore takes it back.");
-  const std::shared_ptr<Flags> flags = AddFlags(*app);
+  const std::shared_ptr<ControlFlags> flags = AddControlFlags(*app);
   AddGpus(*app, *flags);
   app->add_flag("--exclude", flags->exclude, "Take them for dead: nothing is copied from them either");
   return {.app = app, .run = [flags] {
-            return Run(*flags, [](const Flags& given, v1::UpdateDeploymentRequest& request) {
+            return RunControl(*flags, [](const ControlFlags& given, v1::UpdateDeploymentRequest& request) {
               (given.exclude ? request.mutable_exclude_gpus() : request.mutable_drain_gpus())
                   ->Assign(given.gpus.begin(), given.gpus.end());
             });
@@ -97,10 +98,10 @@ Command AddDrainCommand(CLI::App& root) {
 Command AddRestoreCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("restore", "Use GPUs again that were drained or excluded");
   app->footer("Examples:\n  eplbctl restore prod/deepseek-v3 --gpus 3,17 --server localhost:50051");
-  const std::shared_ptr<Flags> flags = AddFlags(*app);
+  const std::shared_ptr<ControlFlags> flags = AddControlFlags(*app);
   AddGpus(*app, *flags);
   return {.app = app, .run = [flags] {
-            return Run(*flags, [](const Flags& given, v1::UpdateDeploymentRequest& request) {
+            return RunControl(*flags, [](const ControlFlags& given, v1::UpdateDeploymentRequest& request) {
               request.mutable_restore_gpus()->Assign(given.gpus.begin(), given.gpus.end());
             });
           }};

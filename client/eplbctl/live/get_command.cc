@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr char kFooter[] =
+constexpr char kGetFooter[] =
     "Examples:\n"
     "  eplbctl get prod/deepseek-v3 --server localhost:50051\n"
     "  eplbctl get prod/deepseek-v3 --server localhost:50051 --output now.json\n"
@@ -25,7 +25,7 @@ constexpr char kFooter[] =
     "JSON keys: deployment (as eplbctl list), cannot_be_planned (why, or null), workers, model_layers [layers], "
     "physical_to_logical [layers][slots].";
 
-struct Flags {
+struct GetFlags {
   ServerFlags server;
   OutputFlags output;
   std::string deployment;
@@ -96,7 +96,7 @@ std::string PlacementJson(const v1::GetPlacementResponse& response) {
   return out + "\n  ]\n}\n";
 }
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunGet(const GetFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(ClientOptions options, flags.server.Read());
   EPLB_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(std::move(options)));
   v1::GetPlacementRequest request;
@@ -110,12 +110,12 @@ absl::Status Run(const Flags& flags) {
 
 Command AddGetCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("get", "Show a deployment's placement, and how far its workers are with it");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kGetFooter);
+  const auto flags = std::make_shared<GetFlags>();
   app->add_option("deployment", flags->deployment, "Deployment")->type_name("DEPLOYMENT")->required();
   flags->server.AddRequiredTo(*app);
   flags->output.AddTo(*app);
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunGet(*flags); }};
 }
 
 }  // namespace eplb

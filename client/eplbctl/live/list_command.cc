@@ -13,7 +13,7 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kListFooter[] =
     "Examples:\n"
     "  eplbctl list --server localhost:50051\n"
     "  eplbctl list --server localhost:50051 --prefix prod/ --format json\n\n"
@@ -21,13 +21,13 @@ constexpr char kFooter[] =
     "the\n"
     "newest version in force. Contiguous is the step time that the same loads would have without balancing.";
 
-struct Flags {
+struct ListFlags {
   ServerFlags server;
   OutputFlags output;
   std::string prefix;
 };
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunList(const ListFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(ClientOptions options, flags.server.Read());
   EPLB_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(std::move(options)));
   v1::ListDeploymentsRequest request;
@@ -45,12 +45,12 @@ absl::Status Run(const Flags& flags) {
 
 Command AddListCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("list", "List the live deployments of a server");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kListFooter);
+  const auto flags = std::make_shared<ListFlags>();
   app->add_option("--prefix", flags->prefix, "Only deployments whose name starts with this")->type_name("TEXT");
   flags->server.AddRequiredTo(*app);
   flags->output.AddTo(*app);
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunList(*flags); }};
 }
 
 }  // namespace eplb

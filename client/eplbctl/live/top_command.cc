@@ -20,7 +20,7 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kTopFooter[] =
     "Examples:\n"
     "  eplbctl top --server localhost:50051\n"
     "  eplbctl top --server localhost:50051 --prefix prod/ --interval 5 --iterations 12 > log.txt\n\n"
@@ -28,7 +28,7 @@ constexpr char kFooter[] =
     "A\n"
     "server that goes away is waited for.";
 
-struct Flags {
+struct TopFlags {
   ServerFlags server;
   std::string prefix;
   double interval_seconds = 2;
@@ -44,7 +44,7 @@ std::string View(const std::string& target, const absl::StatusOr<std::vector<v1:
                       DeploymentTable(*deployments).Format(colour));
 }
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunTop(const TopFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(ClientOptions options, flags.server.Read());
   EPLB_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(std::move(options)));
   v1::ListDeploymentsRequest request;
@@ -66,8 +66,8 @@ absl::Status Run(const Flags& flags) {
 
 Command AddTopCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("top", "Show the live deployments of a server again and again");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kTopFooter);
+  const auto flags = std::make_shared<TopFlags>();
   app->add_option("--prefix", flags->prefix, "Only deployments whose name starts with this")->type_name("TEXT");
   app->add_option("--interval", flags->interval_seconds, "Seconds between rounds")
       ->type_name("SECONDS")
@@ -78,7 +78,7 @@ Command AddTopCommand(CLI::App& root) {
       ->check(InRange<std::int64_t>(0, 1'000'000'000'000))
       ->capture_default_str();
   flags->server.AddRequiredTo(*app);
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunTop(*flags); }};
 }
 
 }  // namespace eplb

@@ -24,7 +24,7 @@
 namespace eplb {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kWatchFooter[] =
     "Examples:\n"
     "  eplbctl watch prod/deepseek-v3 --server localhost:50051\n"
     "  eplbctl watch prod/deepseek-v3 --server localhost:50051 --count 1\n\n"
@@ -34,7 +34,7 @@ constexpr char kFooter[] =
     "connects\n"
     "again whenever the stream breaks, and goes on from the version seen last. As an onlooker it holds nobody up.";
 
-struct Flags {
+struct WatchFlags {
   ServerFlags server;
   std::string deployment;
   std::int64_t count = 0;
@@ -80,7 +80,7 @@ bool IsFinal(const absl::Status& status) {
 
 class Watcher {
  public:
-  Watcher(const Flags& flags, Client& client)
+  Watcher(const WatchFlags& flags, Client& client)
       : flags_(flags),
         client_(client),
         first_(client.options().retry, client.options().jitter_seed),
@@ -140,7 +140,7 @@ class Watcher {
     return std::fflush(stdout) == 0 ? absl::OkStatus() : absl::UnknownError("the standard output cannot be written");
   }
 
-  const Flags& flags_;
+  const WatchFlags& flags_;
   Client& client_;
   RetryBackoff first_;    // until the first event: as any other call
   ReconnectDelay delay_;  // from then on, for as long as it takes
@@ -150,7 +150,7 @@ class Watcher {
   bool connected_ = false;
 };
 
-absl::Status Run(const Flags& flags) {
+absl::Status RunWatch(const WatchFlags& flags) {
   EPLB_ASSIGN_OR_RETURN(ClientOptions options, flags.server.Read());
   EPLB_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(std::move(options)));
   return Watcher(flags, *client).Run();
@@ -160,8 +160,8 @@ absl::Status Run(const Flags& flags) {
 
 Command AddWatchCommand(CLI::App& root) {
   CLI::App* app = root.add_subcommand("watch", "Print a deployment's placements as they are published");
-  app->footer(kFooter);
-  const auto flags = std::make_shared<Flags>();
+  app->footer(kWatchFooter);
+  const auto flags = std::make_shared<WatchFlags>();
   app->add_option("deployment", flags->deployment, "Deployment")->type_name("DEPLOYMENT")->required();
   app->add_option("--count", flags->count, "End after so many events; 0: never")
       ->type_name("N")
@@ -172,7 +172,7 @@ Command AddWatchCommand(CLI::App& root) {
       ->type_name("text|json")
       ->capture_default_str();
   flags->server.AddRequiredTo(*app);
-  return {.app = app, .run = [flags] { return Run(*flags); }};
+  return {.app = app, .run = [flags] { return RunWatch(*flags); }};
 }
 
 }  // namespace eplb
