@@ -3,6 +3,7 @@
 #include <random>
 
 #include "server/base/check.h"
+#include "server/base/field_errors.h"
 #include "server/model/contiguous_placement.h"
 #include "server/model/topology.h"
 #include "server/rpc/convert/placement_message.h"
@@ -40,6 +41,18 @@ void AddContiguousCurrent(v1::RebalanceRequest& request) {
     WriteLayerPlacement(placement->layer(layer), experts, sample.layers(layer).model_layer(), {.expert_count = false},
                         *request.add_current());
   }
+}
+
+v1::LayerLoad& Layer(v1::RebalanceRequest& request, int layer) {
+  return *request.mutable_samples(0)->mutable_layers(layer);
+}
+
+std::vector<std::string> FieldErrorTexts(const absl::Status& status) {
+  std::vector<std::string> texts;
+  for (const FieldError& error : FieldErrorsOf(status)) {
+    texts.push_back(error.field + " | " + error.value + " | " + error.rule);
+  }
+  return texts;
 }
 
 }  // namespace eplb

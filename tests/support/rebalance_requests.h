@@ -2,7 +2,10 @@
 #define EPLB_TESTS_SUPPORT_REBALANCE_REQUESTS_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "eplb/v1/rebalance.pb.h"
 
 namespace eplb {
@@ -23,6 +26,12 @@ v1::RebalanceRequest MakeRequest(const RequestShape& shape = {});
 
 // Adds the contiguous layout as the placement in force.
 void AddContiguousCurrent(v1::RebalanceRequest& request);
+
+// The loads of the `layer`-th layer in the first sample.
+v1::LayerLoad& Layer(v1::RebalanceRequest& request, int layer);
+
+// The field errors of a status, each as "field | value | rule".
+std::vector<std::string> FieldErrorTexts(const absl::Status& status);
 
 }  // namespace eplb
 
