@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "client/error_details.h"
 #include "client/live/fleet_worker_core.h"
 
 namespace eplb {
@@ -78,7 +79,10 @@ void FleetWorker::Core::OnTelemetryEnd(const absl::Status& status) {
   telemetry_ = nullptr;
   greeted_ = false;
   engine_.OnError(status.ok() ? absl::UnavailableError("the service ended the telemetry stream") : status);
-  RunAfter(telemetry_delay_.Next(), &Core::ConnectTelemetry);
+  // Other errors have a retry delay too, but who comes back late to a server that just started delays its plans.
+  absl::Duration wait = telemetry_delay_.Next();
+  if (absl::IsResourceExhausted(status)) wait += RetryDelayOf(status).value_or(absl::ZeroDuration());
+  RunAfter(wait, &Core::ConnectTelemetry);
 }
 
 void FleetWorker::Core::OnWritable() {

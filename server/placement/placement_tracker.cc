@@ -56,7 +56,8 @@ absl::Status PlacementTracker::CheckHello(std::string_view worker_id, PlacementV
 }
 
 void PlacementTracker::Hello(std::string_view worker_id, std::string_view incarnation, PlacementVersion applied,
-                             std::shared_ptr<const Placement> current, absl::Duration now) {
+                             std::shared_ptr<const Placement> current, absl::Duration now,
+                             std::shared_ptr<const std::vector<double>> slot_shares) {
   auto it = workers_.find(worker_id);
   if (it == workers_.end()) it = workers_.try_emplace(std::string(worker_id)).first;
   WorkerPlacement& worker = it->second;
@@ -64,19 +65,23 @@ void PlacementTracker::Hello(std::string_view worker_id, std::string_view incarn
     if (rollout_ && !worker.incarnation.empty()) rollout_->OnRestart(worker_id, now);
     worker = WorkerPlacement{.incarnation = std::string(incarnation)};
   }
-  if (current != nullptr && applied.is_set() && !Contents(applied)) {
-    store_.Put(options_.deployment, {.version = applied, .placement = current});
+  if (current != nullptr) {
+    VersionedPlacement told{.version = applied, .placement = std::move(current), .slot_shares = std::move(slot_shares)};
+    if (!applied.is_set()) {
+      TakeInitialLayout(told);
+    } else if (!Contents(applied)) {
+      store_.Put(options_.deployment, std::move(told));
+    }
   }
-  if (current != nullptr && !applied.is_set()) TakeInitialLayout(std::move(current));
   MarkApplied(worker, applied);
   if (rollout_ && rollout_->version() == applied) rollout_->OnState(worker_id, PlacementState::kApplied, "", now);
   Settle(now);
 }
 
 // The layout that engines start with counts until there is a version.
-void PlacementTracker::TakeInitialLayout(std::shared_ptr<const Placement> current) {
-  if (in_force_ && (in_force_->version.is_set() || *in_force_->placement == *current)) return;
-  Adopt({.version = {}, .placement = std::move(current)});
+void PlacementTracker::TakeInitialLayout(const VersionedPlacement& layout) {
+  if (in_force_ && (in_force_->version.is_set() || *in_force_->placement == *layout.placement)) return;
+  Adopt(layout);
 }
 
 bool PlacementTracker::NeedsContents(std::string_view worker_id) const {

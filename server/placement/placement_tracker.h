@@ -73,9 +73,11 @@ class PlacementTracker {
   // FAILED_PRECONDITION where the contents differ from what the version is known to hold; else as
   // CheckVersion. Changes nothing.
   absl::Status CheckHello(std::string_view worker_id, PlacementVersion applied, const Placement* current) const;
-  // Takes in what a worker told in a hello that was checked. current: null where the hello left it out.
+  // Takes in what a worker told in a hello that was checked. current: null where the hello left it out; slot_shares: as
+  // in VersionedPlacement.
   void Hello(std::string_view worker_id, std::string_view incarnation, PlacementVersion applied,
-             std::shared_ptr<const Placement> current, absl::Duration now);
+             std::shared_ptr<const Placement> current, absl::Duration now,
+             std::shared_ptr<const std::vector<double>> slot_shares = nullptr);
   // The contents of what this worker has in force must be told before the next version can be planned.
   bool NeedsContents(std::string_view worker_id) const;
   // The same for any worker: planning waits.
@@ -127,7 +129,7 @@ class PlacementTracker {
   void Observe(PlacementVersion version);
   void MarkApplied(WorkerPlacement& worker, PlacementVersion version);
   void Adopt(const VersionedPlacement& placement);
-  void TakeInitialLayout(std::shared_ptr<const Placement> current);
+  void TakeInitialLayout(const VersionedPlacement& layout);
   void SendInFull(WorkerPlacement& worker);
   void Settle(absl::Duration now);
   void NoteState(WorkerPlacement& worker, const PlacementStatus& status);

@@ -122,7 +122,7 @@ void DeploymentLoop::TakeHello(const WorkerHello& hello, Calls& calls) {
   UpdateFold(hello, same_ranks && outcome->kind == WorkerRegistry::HelloKind::kSameIncarnation);
   const std::shared_ptr<const Placement> current =
       hello.current ? std::make_shared<const Placement>(*hello.current) : nullptr;
-  tracker_.Hello(hello.worker_id, hello.incarnation, hello.applied, current, now);
+  tracker_.Hello(hello.worker_id, hello.incarnation, hello.applied, current, now, hello.slot_shares);
   empty_since_ = absl::InfiniteDuration();
   if (!hello.control || hello.control->update_time <= control_->update_time) return;
   control_ = std::make_shared<const DeploymentControl>(*hello.control);
@@ -188,7 +188,8 @@ absl::StatusOr<ReportResult> DeploymentLoop::Report(SessionState& session, const
   if (session.ended) return Superseded();
   const absl::Duration now = parts_.clock->Monotonic();
   WorkerFold::Result folded;
-  if (!parts_.shedder->Admit(now)) {
+  const LoadShedder::Admission admission = parts_.shedder->Admit(now);
+  if (admission != LoadShedder::Admission::kTaken) {
     folded = session.fold->Skip(report, ReportOutcome::kShed, now);
   } else {
     EPLB_ASSIGN_OR_RETURN(folded, session.fold->Fold(report, now));
@@ -202,6 +203,11 @@ absl::StatusOr<ReportResult> DeploymentLoop::Report(SessionState& session, const
   observer_->OnReport(folded.outcome, lag);
   reported_ = true;
   if (!tick_armed_) ArmTick(now);
+  if (admission == LoadShedder::Admission::kRefused) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "more reports come in than telemetry.max_reports_per_second, though workers were asked for one in ",
+        absl::FormatDuration(parts_.shedder->interval())));
+  }
   return ReportResult{.outcome = folded.outcome, .acked_sequence = folded.acked_sequence};
 }
 

@@ -35,7 +35,8 @@ struct WorkerHello {
   int num_ranks = 0;                      // >= 1
   PlacementVersion applied = {};          // in force; unset: the layout that the engine started with
   std::optional<Placement> current = {};  // the placement in force, unset where the hello left it out
-  std::optional<DeploymentControl> control = {};  // newest that the service told this worker of
+  std::shared_ptr<const std::vector<double>> slot_shares = {};  // of `current`, as in VersionedPlacement
+  std::optional<DeploymentControl> control = {};                // newest that the service told this worker of
   std::string user_agent = {};
 };
 

@@ -1,6 +1,7 @@
 #include "server/planner/load_shedder.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "server/base/check.h"
 
@@ -9,19 +10,21 @@ namespace {
 
 constexpr int kMaxDoublings = 20;
 constexpr int kCalmIntervals = 10;
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
 LoadShedder::LoadShedder(std::int64_t limit, absl::Duration interval, absl::Duration max_interval)
-    : limit_(limit), interval_(interval), max_interval_(std::max(interval, max_interval)) {
+    : limit_(limit), interval_(interval), max_interval_(std::max(interval, max_interval)), refuse_from_(kNever) {
   EPLB_CHECK(limit >= 0 && interval > absl::ZeroDuration());
 }
 
-bool LoadShedder::Admit(absl::Duration now) {
-  if (limit_ == 0) return true;
+LoadShedder::Admission LoadShedder::Admit(absl::Duration now) {
+  if (limit_ == 0) return Admission::kTaken;
   const std::int64_t second = absl::ToInt64Seconds(now);
   if (second != second_.load(std::memory_order_relaxed)) NextSecond(second);
-  return count_.fetch_add(1, std::memory_order_relaxed) < limit_;
+  if (count_.fetch_add(1, std::memory_order_relaxed) < limit_) return Admission::kTaken;
+  return second < refuse_from_.load(std::memory_order_relaxed) ? Admission::kShed : Admission::kRefused;
 }
 
 absl::Duration LoadShedder::interval() const {
@@ -34,12 +37,17 @@ void LoadShedder::NextSecond(std::int64_t second) {
   const std::int64_t count = count_.exchange(0, std::memory_order_relaxed);
   const int doublings = doublings_.load(std::memory_order_relaxed);
   if (count > limit_) {
-    if (doublings < kMaxDoublings && interval() < max_interval_) doublings_.store(doublings + 1);
+    if (doublings < kMaxDoublings && interval() < max_interval_) {
+      doublings_.store(doublings + 1);
+    } else if (refuse_from_.load(std::memory_order_relaxed) == kNever) {
+      refuse_from_.store(second + absl::ToInt64Seconds(absl::Ceil(max_interval_, absl::Seconds(1))));
+    }
     calm_since_ = second;
   } else if (2 * count > limit_) {
     calm_since_ = second;
   } else if (doublings > 0 && absl::Seconds(second - calm_since_) >= kCalmIntervals * interval()) {
     doublings_.store(doublings - 1);
+    refuse_from_.store(kNever);
     calm_since_ = second;
   }
   second_.store(second, std::memory_order_relaxed);

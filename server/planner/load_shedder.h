@@ -12,14 +12,21 @@ namespace eplb {
 
 // Admits reports up to so many a second, and asks for longer intervals while there are more: each second with a report
 // too many doubles the interval, up to a bound; after a calm stretch (half the limit for ten intervals) it is halved
-// again. Thread-safe; Admit is on the hot path.
+// again. Where the longest interval has been asked for that long and there still are too many, their senders are to be
+// refused: they do not heed it, or are more than can be served. Thread-safe; Admit is on the hot path.
 class LoadShedder {
  public:
+  enum class Admission {
+    kTaken,
+    kShed,     // one too many in this second
+    kRefused,  // and asking for fewer has not helped
+  };
+
   // limit: reports per second, 0: no limit. 0 < interval <= max_interval.
   LoadShedder(std::int64_t limit, absl::Duration interval, absl::Duration max_interval);
 
-  // Whether a report that came in at `now` (monotonic) is to be taken in.
-  bool Admit(absl::Duration now) EPLB_EXCLUDES(mutex_);
+  // What is to become of a report that came in at `now` (monotonic).
+  Admission Admit(absl::Duration now) EPLB_EXCLUDES(mutex_);
   // The interval to ask for now.
   absl::Duration interval() const;
   // The interval is longer than it should be.
@@ -34,6 +41,7 @@ class LoadShedder {
   std::atomic<std::int64_t> second_{-1};
   std::atomic<std::int64_t> count_{0};  // in this second
   std::atomic<int> doublings_{0};
+  std::atomic<std::int64_t> refuse_from_;  // second
   Mutex mutex_;
   std::int64_t calm_since_ EPLB_GUARDED_BY(mutex_) = 0;  // second
 };

@@ -6,6 +6,7 @@
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/raw_message.h"
+#include "server/rpc/status_details.h"
 
 namespace eplb {
 
@@ -67,7 +68,9 @@ absl::Status TelemetryStream::TakeHello(const v1::TelemetryHello& message) {
 absl::Status TelemetryStream::TakeReport(const v1::LoadReport& message) {
   if (owned_session_ == nullptr) return FieldErrorStatus("message", "a report", "the first must be a hello");
   EPLB_ASSIGN_OR_RETURN(const LoadReportView report, ReadReport(message));
-  EPLB_RETURN_IF_ERROR(owned_session_->Report(report).status());
+  const absl::Status taken = owned_session_->Report(report).status();
+  if (absl::IsResourceExhausted(taken)) return WithRetryDelay(taken, owned_session_->Directives().report_interval);
+  EPLB_RETURN_IF_ERROR(taken);
   if (++unacknowledged_ < kReportsPerAcknowledgement) return absl::OkStatus();
   unacknowledged_ = 0;
   acknowledgement_due_ = true;

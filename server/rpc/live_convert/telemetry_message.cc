@@ -1,8 +1,10 @@
 #include "server/rpc/live_convert/telemetry_message.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/field_errors.h"
@@ -53,19 +55,23 @@ absl::StatusOr<WorkerHello> ReadHello(const v1::TelemetryHello& message, const R
         ReadPlacement(message.current(), {spec->model_layers(), spec->num_experts(), spec->topology().num_slots()},
                       "hello.current", errors);
   }
+  std::vector<double> shares;
+  if (current) shares = ReadSlotShares(message.current(), *current, "hello.current", errors);
   std::optional<DeploymentControl> control;
   if (message.has_control()) control = ReadControl(message.control(), "hello.control", errors);
   EPLB_RETURN_IF_ERROR(errors.ToStatus());
-  return WorkerHello{.spec = *std::move(spec),
-                     .options = std::move(options),
-                     .worker_id = message.worker_id(),
-                     .incarnation = message.incarnation(),
-                     .first_rank = message.first_rank(),
-                     .num_ranks = message.num_ranks(),
-                     .applied = applied,
-                     .current = std::move(current),
-                     .control = std::move(control),
-                     .user_agent = message.user_agent()};
+  return WorkerHello{
+      .spec = *std::move(spec),
+      .options = std::move(options),
+      .worker_id = message.worker_id(),
+      .incarnation = message.incarnation(),
+      .first_rank = message.first_rank(),
+      .num_ranks = message.num_ranks(),
+      .applied = applied,
+      .current = std::move(current),
+      .slot_shares = shares.empty() ? nullptr : std::make_shared<const std::vector<double>>(std::move(shares)),
+      .control = std::move(control),
+      .user_agent = message.user_agent()};
 }
 
 absl::StatusOr<LoadReportView> ReadReport(const v1::LoadReport& message) {

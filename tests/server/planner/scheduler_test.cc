@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <optional>
 #include <string>
 
 #include "server/planner/backoff.h"
@@ -132,11 +133,13 @@ TEST(BackoffTest, DoublesWithJitterUpToItsBoundAndStartsAgainAfterSuccess) {
   EXPECT_EQ(same.until(), again.until()) << "the jitter comes from the seed";
 }
 
+using Admission = LoadShedder::Admission;
+
 TEST(LoadShedderTest, TheIntervalDoublesWhileThereIsTooMuchAndComesBackAfterACalm) {
   LoadShedder shedder(10, absl::Seconds(5), absl::Seconds(30));
   int admitted = 0;
   for (int second = 0; second < 4; ++second) {
-    for (int i = 0; i < 15; ++i) admitted += shedder.Admit(absl::Seconds(second)) ? 1 : 0;
+    for (int i = 0; i < 15; ++i) admitted += shedder.Admit(absl::Seconds(second)) == Admission::kTaken ? 1 : 0;
   }
   EXPECT_EQ(admitted, 40);
   EXPECT_EQ(shedder.interval(), absl::Seconds(30)) << "5, 10, 20, then the bound";
@@ -145,9 +148,27 @@ TEST(LoadShedderTest, TheIntervalDoublesWhileThereIsTooMuchAndComesBackAfterACal
   EXPECT_FALSE(shedder.overloaded());
 }
 
+TEST(LoadShedderTest, WhoDoesNotHeedTheLongestIntervalIsRefusedUntilThereAreFewer) {
+  LoadShedder shedder(10, absl::Seconds(5), absl::Seconds(20));
+  std::optional<int> refused_at;
+  const auto report = [&](int second, int count) {
+    for (int i = 0; i < count; ++i) {
+      const Admission admission = shedder.Admit(absl::Seconds(second));
+      EXPECT_EQ(admission == Admission::kTaken, i < 10) << second;
+      if (admission == Admission::kRefused && !refused_at) refused_at = second;
+    }
+  };
+  for (int second = 0; second < 60; ++second) report(second, 15);
+  EXPECT_EQ(refused_at, 2 + 1 + 20) << "20 s are asked for at second 2, and found not to help by 3";
+  refused_at.reset();
+  for (int second = 60; second < 300; ++second) report(second, 4);
+  for (int second = 300; second < 310; ++second) report(second, 15);
+  EXPECT_EQ(refused_at, std::nullopt) << "once it was calm, workers are asked again";
+}
+
 TEST(LoadShedderTest, WithoutALimitEverythingIsAdmitted) {
   LoadShedder shedder(0, absl::Seconds(5), absl::Seconds(5));
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(shedder.Admit(absl::ZeroDuration()));
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(shedder.Admit(absl::ZeroDuration()), Admission::kTaken);
 }
 
 }  // namespace

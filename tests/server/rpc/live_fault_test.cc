@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "client/error_details.h"
 #include "tests/support/freezing_proxy.h"
 #include "tests/support/live_server.h"
 
@@ -144,6 +145,30 @@ TEST(LiveFaultTest, OverloadDropsReportsAndAsksForFewer) {
   EXPECT_EQ(told->report_interval().seconds(), 10);
   EXPECT_EQ(told->overload().dropped_reports(), 12);
   worker.Cancel();
+}
+
+TEST(LiveFaultTest, WhoDoesNotHeedTheLongestIntervalIsRefusedAndToldWhenToComeBack) {
+  HubOptions options;
+  options.max_reports_per_second = 1;
+  options.max_report_interval = options.report_interval;
+  LiveServer server(options);
+  const std::unique_ptr<v1::EplbService::Stub> stub = server->NewStub();
+  TelemetryClient worker(*stub);
+  worker.Send(HelloMessage());
+  ASSERT_TRUE(worker.Read().has_value());
+  std::uint64_t sequence = 0;
+  int seconds = 0;
+  for (bool open = true; open && seconds < 10; ++seconds) {
+    for (int i = 0; i < 16; ++i) worker.Send(ReportMessage(++sequence));
+    auto told = worker.Read();
+    while (told && told->acked_sequence() < sequence) told = worker.Read();
+    open = told.has_value();
+    server.clock.Advance(absl::Seconds(1));
+  }
+  EXPECT_EQ(seconds, 1 + 5 + 1) << "one to see it, five to heed it";
+  const grpc::Status status = worker.Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(RetryDelayOf(StatusFromGrpc(status)), options.report_interval);
 }
 
 TEST(LiveFaultTest, ShutdownDoesNotWaitForAWatcherThatDoesNotRead) {

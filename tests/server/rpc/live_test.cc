@@ -23,6 +23,7 @@ using ::eplb::testing::WaitUntil;
 using ::eplb::testing::WatchClient;
 using ::eplb::testing::WatchMessage;
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 v1::GetPlacementResponse GetPlacement(v1::EplbService::Stub& stub, const std::string& deployment = "prod/r1") {
@@ -140,6 +141,27 @@ TEST_F(LiveTest, OnlookersGetTheWholePlacementWithItsSpec) {
   worker.Cancel();
 }
 
+TEST_F(LiveTest, TrafficSharesThatAHelloTellsAreKeptForTheOthers) {
+  v1::StreamTelemetryRequest message = HelloMessage();
+  v1::TelemetryHello& hello = *message.mutable_hello();
+  hello.mutable_applied()->set_epoch(7);
+  hello.mutable_applied()->set_revision(2);
+  const std::vector<double> shares = {0.75, 0.5, 0.5, 0.5, 1, 1, 1, 1, 0.25, 0.5, 0.5, 0.5};
+  hello.mutable_current(0)->mutable_slot_shares()->Add(shares.begin(), shares.end());
+  TelemetryClient worker(*stub_);
+  worker.Send(message);
+  ASSERT_TRUE(worker.Read().has_value());
+
+  WatchClient onlooker(*stub_, WatchMessage("prod/r1", "", ""));
+  auto event = onlooker.Read();
+  while (event && !event->has_placement()) event = onlooker.Read();
+  ASSERT_TRUE(event.has_value());
+  EXPECT_THAT(event->placement().layers(0).slot_shares(), ElementsAreArray(shares));
+  EXPECT_EQ(event->version().revision(), 2);
+  onlooker.Cancel();
+  worker.Cancel();
+}
+
 TEST_F(LiveTest, BadHellosAndReportsEndTheStreamWithTheField) {
   struct Case {
     std::string name;
@@ -152,6 +174,10 @@ TEST_F(LiveTest, BadHellosAndReportsEndTheStreamWithTheField) {
   bad_name.mutable_hello()->mutable_spec()->set_deployment("no spaces");
   v1::StreamTelemetryRequest bad_current = HelloMessage();
   bad_current.mutable_hello()->mutable_current(1)->set_physical_to_logical(3, 99);
+  v1::StreamTelemetryRequest bad_shares = HelloMessage();
+  for (const double share : {0.75, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5}) {
+    bad_shares.mutable_hello()->mutable_current(0)->add_slot_shares(share);
+  }
   v1::StreamTelemetryRequest bad_phase = ReportMessage(1);
   bad_phase.mutable_report()->set_phase(static_cast<v1::Phase>(9));
   const Case cases[] = {
@@ -160,6 +186,7 @@ TEST_F(LiveTest, BadHellosAndReportsEndTheStreamWithTheField) {
       {"spec", {bad_spec}, "hello.spec.topology.num_gpus: 0: must be from 1 to 16384"},
       {"name", {bad_name}, "hello.spec.deployment"},
       {"current", {bad_current}, "hello.current[1].physical_to_logical[3]: 99: must be from -1 (empty) to 7"},
+      {"shares", {bad_shares}, "hello.current[0].slot_shares"},
       {"phase", {HelloMessage(), bad_phase}, "report.phase: 9: must be a known phase"},
       {"sequence", {HelloMessage(), ReportMessage(0)}, "sequence"},
   };
