@@ -131,10 +131,11 @@ absl::StatusOr<IncrementalPlan> PlanIncrement(const IncrementalProblem& problem,
   std::vector<std::int32_t> slots(current.physical_to_logical().begin(), current.physical_to_logical().end());
   std::vector<IncrementalLayer> reports(static_cast<std::size_t>(current.num_layers()));
   const int num_slots = current.num_slots();
+  const bool all_usable = problem.topology->num_usable_slots() == num_slots;
   for (int layer = 0; layer < current.num_layers(); ++layer) {
     const std::span<std::int32_t> row = std::span(slots).subspan(
         static_cast<std::size_t>(layer) * static_cast<std::size_t>(num_slots), static_cast<std::size_t>(num_slots));
-    for (int slot = 0; slot < num_slots; ++slot) {
+    for (int slot = 0; !all_usable && slot < num_slots; ++slot) {
       if (problem.topology->excluded(problem.topology->gpu_of_slot(slot))) At(row, slot) = kEmptySlot;
     }
     const LayerMoves& moves = At(layers.moves(), layer);

@@ -32,8 +32,10 @@ void LayerSlots::Load(int layer, std::span<const std::int32_t> slots) {
     slot_budget_ = std::min(slot_budget_, At(constraints_.slot_budget_per_layer, layer));
   }
   // From the last slot on, so that an expert's replicas are visited in slot order.
+  const bool all_usable = topology_.num_usable_slots() == topology_.num_slots();
   for (int slot = topology_.num_slots(); slot-- > 0;) {
-    if (At(slots, slot) != kEmptySlot && !topology_.excluded(topology_.gpu_of_slot(slot))) Link(slot, At(slots, slot));
+    if (At(slots, slot) == kEmptySlot || (!all_usable && topology_.excluded(topology_.gpu_of_slot(slot)))) continue;
+    Link(slot, At(slots, slot));
   }
   if (constraints_.honour_groups) ChooseGroupNodes();
 }

@@ -85,13 +85,14 @@ inline void LoadPotential::MeasureCharges(int expert) {
   const int replicas = slots_.replicas(expert);
   const auto first = static_cast<std::size_t>(expert) * static_cast<std::size_t>(num_samples_);
   const double* shares = &At(share_, replicas);
+  const double one_less = shares[replicas > 1 ? -1 : 0];  // no branch around the charge: replicas are hard to foretell
   for (std::size_t index = first; index < first + static_cast<std::size_t>(num_samples_); ++index) {
     const double load = load_[index];
     const double risk = risk_[index];
     const auto charge = [load, risk](double share) { return (load + risk * share) * share; };
     const double now = charge(shares[0]);
     const double next = charge(shares[1]);
-    charges_[index] = {now, next, now - next, replicas > 1 ? charge(shares[-1]) - now : 0.0};
+    charges_[index] = {now, next, now - next, charge(one_less) - now};
   }
 }
 

@@ -313,10 +313,17 @@ void MoveSearch::SearchExchanges(bool with_exchanges) {
   const Topology& topology = slots_.topology();
   // The tangents of both GPUs bound what even the ideal exchange gains, here with half of their difference shifted.
   const bool bounded = potential_.num_samples() == 1 && topology.is_uniform();
+  double least_slope = std::numeric_limits<double>::infinity();
+  double least_amount = least_slope;
+  for (int gpu = 0; bounded && gpu < topology.num_gpus(); ++gpu) {
+    least_slope = std::min(least_slope, At(slope_, gpu));
+    least_amount = std::min(least_amount, potential_.amount(gpu, 0));
+  }
   for (const std::int32_t from : hot_gpus_) {
     At(is_hot_, from) = 2;  // pairs with it are done
     const double slope = At(slope_, from);
     const double amount = potential_.amount(from, 0);
+    if (bounded && (slope - least_slope) * (amount - least_amount) * 0.5 <= best_rate_) continue;
     for (int to = 0; to < topology.num_gpus(); ++to) {
       if (bounded && (slope - At(slope_, to)) * (amount - potential_.amount(to, 0)) * 0.5 <= best_rate_) continue;
       if (At(is_hot_, to) != 2 && !topology.excluded(to)) SearchGpuPair(from, to, with_exchanges);
