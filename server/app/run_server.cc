@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/synchronization/mutex.h"
 #include "server/app/app.h"
 #include "server/app/library_logs.h"
 #include "server/app/options_from_config.h"
@@ -23,10 +24,19 @@ void OpenStandardStreams() {
   }
 }
 
+// Debian builds Abseil, whose locks gRPC takes several times for every message, so that each of them looks for a
+// possible deadlock. That is for the builds that are tested.
+void StopLookingForDeadlocks() {
+#ifdef NDEBUG
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
+}
+
 }  // namespace
 
 int RunServer(const Config& config) {
   OpenStandardStreams();
+  StopLookingForDeadlocks();
   StopSignals signals;
   Logger logger(LoggerOptionsOf(config), RealClock());
   const LibraryLogs library_logs(logger);
