@@ -48,6 +48,15 @@ UnchangedReason LayerReason(const LayerReport& layer, double min_balancedness) {
   return layer.after.max <= layer.lower_bound ? UnchangedReason::kOptimal : UnchangedReason::kNoBetterPlacement;
 }
 
+// Sum over the layers of the mean GPU load, tokens per unit of speed.
+double SumOfMeans(const LoadMatrix& loads, const Topology& topology) {
+  double speed = 0;
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) speed += topology.excluded(gpu) ? 0.0 : topology.speed(gpu);
+  double tokens = 0;
+  for (const double load : loads.values()) tokens += load;
+  return tokens / speed;
+}
+
 // Why a plan that changes nothing does so: the reason that most could be done about.
 UnchangedReason PlanReason(std::span<const UnchangedReason> layers) {
   for (const UnchangedReason reason :
@@ -110,6 +119,8 @@ absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const
   const BenefitGate gate(settings, input.expert_time_ratio.value_or(settings.expert_time_ratio), *input.topology,
                          *input.current, samples[0].loads, excess, noise_ratio, settled_noise_ratio);
   options.fetch_price = gate.price();
+  options.fetch_price.usual_fetches = input.usual_fetches;
+  options.fetch_price.extra_tokens = input.extra_gain * SumOfMeans(samples[0].loads, *input.topology);
   const RebalanceProblem problem{.topology = input.topology,
                                  .samples = samples,
                                  .current = input.current,

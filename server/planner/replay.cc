@@ -10,6 +10,7 @@
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
 #include "server/model/contiguous_placement.h"
+#include "server/planner/fetch_pacer.h"
 
 namespace eplb {
 namespace {
@@ -57,7 +58,11 @@ class Run {
         planner_(planner),
         clock_(clock),
         per_window_(options.sub_windows_per_window),
-        placement_(std::move(start)) {}
+        placement_(std::move(start)) {
+    if (!options.max_fetch_percent) return;
+    const double slots = static_cast<double>(topology.num_slots()) * placement_.num_layers();
+    pacer_.emplace(static_cast<std::int64_t>(std::floor(*options.max_fetch_percent / 100.0 * slots)));
+  }
 
   absl::StatusOr<ReplayResult> All() {
     for (tick_ = 0; tick_ < static_cast<int>(series_.size()); ++tick_) {
@@ -91,13 +96,16 @@ class Run {
     return series_.subspan(static_cast<std::size_t>(tick_ + 1 - length), static_cast<std::size_t>(length));
   }
 
-  absl::StatusOr<TickPlan> Plan(const PlanSettings& settings) const {
+  absl::StatusOr<TickPlan> Plan(const PlanSettings& settings,
+                                const std::optional<FetchAllowance>& allowance = {}) const {
     return planner_.Plan({.topology = &topology_,
                           .history = History(),
                           .sub_window = options_.sub_window,
                           .current = &placement_,
                           .constraints = options_.constraints,
-                          .settings = settings});
+                          .settings = settings,
+                          .usual_fetches = allowance ? std::optional(allowance->usual) : std::nullopt,
+                          .extra_gain = allowance ? allowance->extra_gain : 0.0});
   }
 
   absl::Status PlanFirst() {
@@ -114,25 +122,24 @@ class Run {
     return absl::OkStatus();
   }
 
-  // What the window's allowance leaves for this plan: an equal part of what is left of it.
-  std::optional<int> Allowance() {
-    if (!options_.max_fetch_percent) return std::nullopt;
+  // Of the window's allowance, for this plan; unset: no limit.
+  std::optional<FetchAllowance> Allowance() {
+    if (!pacer_) return std::nullopt;
     const int in_window = tick_ % per_window_;
-    if (in_window == 0 || options_.every == ReplayEvery::kWindow) window_fetches_ = 0;
-    const double all_slots = static_cast<double>(topology_.num_slots()) * placement_.num_layers();
-    const auto whole = static_cast<std::int64_t>(std::floor(*options_.max_fetch_percent / 100.0 * all_slots));
-    const int plans_left = options_.every == ReplayEvery::kWindow ? 1 : per_window_ - in_window;
-    return static_cast<int>(
-        std::clamp<std::int64_t>((whole - window_fetches_) / plans_left, 0, std::numeric_limits<int>::max()));
+    if (in_window == 0 || options_.every == ReplayEvery::kWindow) pacer_->StartWindow();
+    return pacer_->Next(options_.every == ReplayEvery::kWindow ? 1 : per_window_ - in_window);
   }
 
   absl::Status PlanNext() {
     PlanSettings settings = options_.settings;
-    if (const std::optional<int> allowance = Allowance()) {
-      settings.budget.total = std::min(settings.budget.total.value_or(*allowance), *allowance);
+    const std::optional<FetchAllowance> allowance = Allowance();
+    if (allowance) {
+      constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+      const int most = static_cast<int>(std::min(allowance->most, kMost));
+      settings.budget.total = std::min(settings.budget.total.value_or(most), most);
     }
     const absl::Duration start = clock_.Monotonic();
-    EPLB_ASSIGN_OR_RETURN(TickPlan tick, Plan(settings));
+    EPLB_ASSIGN_OR_RETURN(TickPlan tick, Plan(settings, allowance));
     plan_ms_.push_back(absl::ToDoubleMilliseconds(clock_.Monotonic() - start));
     ++result_.plans;
     for (const LayerReport& layer : tick.plan.layers) result_.fetches_refused += layer.refused_fetches;
@@ -147,7 +154,7 @@ class Run {
       result_.fetches_refused += tick.plan.fetches();
     }
     result_.fetches += fetches;
-    window_fetches_ += fetches;
+    if (pacer_) pacer_->Note(tick.plan, fetches);
     result_.fetches_by_tick.push_back(fetches);
     return absl::OkStatus();
   }
@@ -176,7 +183,7 @@ class Run {
   const int per_window_;
   Placement placement_;
   int tick_ = 0;
-  std::int64_t window_fetches_ = 0;
+  std::optional<FetchPacer> pacer_;
   double max_sum_ = 0;
   double mean_sum_ = 0;
   double balancedness_sum_ = 0;

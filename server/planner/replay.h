@@ -23,8 +23,8 @@ struct ReplayOptions {
   int sub_windows_per_window = 1;
   ReplayEvery every = ReplayEvery::kSubWindow;  // when to plan
   PlanSettings settings = {};                   // the budget is that of each plan
-  // Of all slots of all layers, what may be fetched in one window; unset: no limit. What one plan leaves unused the
-  // next ones of the window may use.
+  // Of all slots of all layers, what may be fetched in one window; unset: no limit. A FetchPacer spreads it over the
+  // window's plans.
   std::optional<double> max_fetch_percent = {};
   PlacementConstraints constraints = {};
   // What the planner remembers; the reference policies know only the window that has passed, as in the engines.

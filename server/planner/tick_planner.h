@@ -28,6 +28,9 @@ struct TickInput {
   const Placement* current = nullptr;  // in force; never null
   PlacementConstraints constraints = {};
   PlanSettings settings = {};
+  // Fetches beyond which each must lower the step time by more than `extra_gain`; unset: the budget alone counts.
+  std::optional<std::int64_t> usual_fetches = {};
+  double extra_gain = 0;
   bool force = false;      // the gate is out of force; rules and budgets stay
   bool evacuates = false;  // `current` holds experts on excluded GPUs: these go, whatever the gate says
   bool for_people = true;  // false: nobody asks for the lower bounds of a plan that changes something

@@ -2,6 +2,7 @@
 #define EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_ALLOCATION_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct FetchPrice {
   // noise_ratio [layers] as in LayerSample; empty: no noise.
   double noise_margin = 0;
   std::vector<double> noise_ratio = {};
+  // Fetches over all layers beyond which one must bring `extra_tokens` of gain; unset: all are alike.
+  std::optional<std::int64_t> usual_fetches = {};
+  double extra_tokens = 0;
 
   bool operator==(const FetchPrice&) const = default;
 };

@@ -158,6 +158,16 @@ TEST(Replay, AWindowsAllowanceIsNeverOverspent) {
   }
 }
 
+TEST(Replay, AJumpOfTrafficMaySpendWhatItsWindowHasLeft) {
+  const int jump = 20;  // the first sub-window of a window: an equal part of 16 slots is 4
+  const std::vector<LoadMatrix> series = GeneratedSeries(8).Jumping(40, 0.01, jump);
+  ReplayOptions options = PerLayer(40);
+  options.max_fetch_percent = 10.0;
+  const ReplayResult result = RunReplay(series, options);
+  EXPECT_GT(result.fetches_by_tick[jump - kPerWindow], 8);
+  EXPECT_LE(result.fetches_by_tick[jump - kPerWindow], 16);
+}
+
 TEST(Replay, RefusesASeriesThatDoesNotFit) {
   const std::vector<LoadMatrix> series = GeneratedSeries(7).Stationary(9, 0.0);
   const SerialFor serial;

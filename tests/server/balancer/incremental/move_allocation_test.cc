@@ -57,6 +57,14 @@ TEST(MoveAllocation, MovesMustEarnTheirPriceAndLayersALittleMore) {
   EXPECT_EQ(allocation.refused_fetches, (std::vector<int>{1, 1, 0}));
 }
 
+TEST(MoveAllocation, BeyondTheUsualFetchesOnlyWhatGainsMoreIsTaken) {
+  const std::vector<LayerMoves> layers = {Layer({Balance(1, 30), Balance(1, 12), Balance(1, 9)}),
+                                          Layer({Balance(1, 10)})};
+  EXPECT_EQ(AllocateMoves(layers, 100, {.usual_fetches = 1, .extra_tokens = 11}).taken, (std::vector<int>{2, 0}));
+  EXPECT_EQ(AllocateMoves(layers, 100, {.usual_fetches = 3, .extra_tokens = 11}).taken, (std::vector<int>{2, 1}));
+  EXPECT_EQ(AllocateMoves(layers, 2, {.usual_fetches = 1, .extra_tokens = 0}).taken, (std::vector<int>{2, 0}));
+}
+
 TEST(MoveAllocation, WhatNoiseMayExplainDoesNotPayThePrice) {
   Move sure = Balance(1, 30);
   sure.noise = 4;
