@@ -3,6 +3,8 @@
 #include <grpcpp/client_context.h>
 
 #include <optional>
+#include <random>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +23,14 @@ ClientOptions WithDefaults(ClientOptions options) {
   return options;
 }
 
+// No two clients anywhere have the same.
+std::string RandomPrefix() {
+  std::random_device device;
+  std::string prefix;
+  for (int word = 0; word < 4; ++word) absl::StrAppend(&prefix, absl::Hex(device(), absl::kZeroPad8));
+  return prefix + "-";
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Create(ClientOptions options) {
@@ -29,7 +39,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(ClientOptions options) {
 }
 
 Client::Client(ClientOptions options, std::unique_ptr<v1::EplbService::StubInterface> stub)
-    : options_(WithDefaults(std::move(options))), stub_(std::move(stub)) {}
+    : options_(WithDefaults(std::move(options))), stub_(std::move(stub)), id_prefix_(RandomPrefix()) {}
 
 // Says which server it was that could not be reached.
 absl::Status Client::Named(absl::Status status) const {
@@ -63,7 +73,12 @@ absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceReque
 }
 
 absl::StatusOr<v1::RebalanceResponse> Client::Rebalance(const v1::RebalanceRequest& request, absl::Duration deadline) {
-  return Call(&Stub::Rebalance, request, deadline);
+  // What is published must be published once, however often it takes to hear of it.
+  const bool publishes = request.samples().empty() && !request.validate_only();
+  if (!publishes || !request.request_id().empty()) return Call(&Stub::Rebalance, request, deadline);
+  v1::RebalanceRequest with_id = request;
+  with_id.set_request_id(absl::StrCat(id_prefix_, absl::Hex(++ids_)));
+  return Call(&Stub::Rebalance, with_id, deadline);
 }
 
 absl::StatusOr<v1::ListDeploymentsResponse> Client::ListDeployments(const v1::ListDeploymentsRequest& request) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,7 +25,8 @@ class Client {
   Client(ClientOptions options, std::unique_ptr<v1::EplbService::StubInterface> stub);
 
   // Plans a placement. Tried again while the service is unavailable or busy, until the deadline of the options or the
-  // one given here (of all tries together).
+  // one given here (of all tries together). One that publishes (no samples, not validate_only) and has no request_id is
+  // given one, so that a try whose answer was lost is not done twice.
   absl::StatusOr<v1::RebalanceResponse> Rebalance(const v1::RebalanceRequest& request);
   absl::StatusOr<v1::RebalanceResponse> Rebalance(const v1::RebalanceRequest& request, absl::Duration deadline);
 
@@ -52,6 +54,8 @@ class Client {
 
   const ClientOptions options_;
   const std::unique_ptr<v1::EplbService::StubInterface> stub_;
+  const std::string id_prefix_;          // of the request ids that it makes up
+  std::atomic<std::uint64_t> ids_{0};    // made up
   std::atomic<std::uint64_t> calls_{0};  // makes each call's jitter its own
 };
 

@@ -18,8 +18,8 @@ struct ClientTlsOptions {
   std::string server_name = {};        // expected in the server's certificate; empty: the host of the target
 };
 
-// How often a call is tried, and how long it waits between tries. A Rebalance that carries loads changes nothing, so
-// trying again is safe.
+// How often a call is tried, and how long it waits between tries. Trying again is safe: a Rebalance that carries loads
+// changes nothing, and one that publishes has a request id.
 struct RetryOptions {
   int max_attempts = 4;  // at least 1, which never retries
   absl::Duration first_backoff = absl::Milliseconds(100);

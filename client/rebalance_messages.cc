@@ -44,11 +44,21 @@ void WriteConstraints(const PlacementConstraints& constraints, v1::PlacementCons
                                                constraints.slot_budget_per_layer.end());
 }
 
+// The service takes slots that GPUs do not share evenly only where they are stated GPU by GPU. Options that make no
+// topology are left to it to refuse.
+void StateUnevenSlots(const TopologyOptions& options, v1::Topology& message) {
+  if (!options.slots_per_gpu.empty() || options.num_gpus <= 0 || options.num_slots % options.num_gpus == 0) return;
+  const absl::StatusOr<Topology> topology = Topology::Create(options);
+  if (!topology.ok()) return;
+  for (int gpu = 0; gpu < topology->num_gpus(); ++gpu) message.add_slots_per_gpu(topology->slots_on(gpu));
+}
+
 }  // namespace
 
 v1::RebalanceRequest MakeRebalanceRequest(const RebalanceQuestion& question) {
   v1::RebalanceRequest request;
   *request.mutable_topology() = TopologyMessage(*question.topology);
+  StateUnevenSlots(*question.topology, *request.mutable_topology());
   const std::vector<int>& draining = question.topology->draining_gpus;
   for (const int gpu : question.topology->excluded_gpus) {
     if (std::find(draining.begin(), draining.end(), gpu) == draining.end()) request.add_excluded_gpus(gpu);

@@ -24,7 +24,7 @@ struct RebalanceQuestion {
   RebalanceOptions options = {};
 };
 
-// The request that asks it.
+// The request that asks it. Slots that GPUs do not share evenly are stated GPU by GPU, as Topology deals them out.
 v1::RebalanceRequest MakeRebalanceRequest(const RebalanceQuestion& question);
 
 // The placement of an answer, checked against what was asked: INTERNAL where the server's answer is none for these

@@ -10,9 +10,10 @@
 
 namespace eplb {
 
-// Decides, try after try of one call, whether and when to try again: for UNAVAILABLE, RESOURCE_EXHAUSTED and
-// CANCELLED (a server that closes), with waits that grow from first_backoff to max_backoff, each drawn between half of
-// it and all of it, and never shorter than the server asked for. Deterministic for a seed. Not thread-safe.
+// Decides, try after try of one call, whether and when to try again: for UNAVAILABLE, CANCELLED (a server that closes)
+// and RESOURCE_EXHAUSTED where the server said when (else it is a message that is too large, and stays so), with waits
+// that grow from first_backoff to max_backoff, each drawn between half of it and all of it, and never shorter than the
+// server asked for. Deterministic for a seed. Not thread-safe.
 class RetryBackoff {
  public:
   RetryBackoff(const RetryOptions& options, std::uint64_t seed);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The main job on a fresh Debian 12 machine, as root or with sudo: installs what is missing, builds, starts the server,
-# plans a placement for a made-up load of DeepSeek-V3's shape, then keeps a simulated fleet of 32 workers balanced
-# through a shift of its traffic and a killed server. Everything listens on loopback and stops at the end.
+# The main job on a fresh Debian 12 machine, as root or with sudo: installs what is missing, builds and starts the server,
+# plans a placement for a made-up load of DeepSeek-V3's shape, then builds the simulator and keeps a simulated fleet of 32
+# workers balanced through a shift of its traffic and a killed server. Everything listens on loopback and stops at the end.
 #
 #   deploy/demo.sh [SECONDS]     how long the fleet runs; 60 unless given, at least 30
 set -euo pipefail
@@ -11,11 +11,12 @@ case "$seconds" in '' | *[!0-9]*) echo "usage: $0 [SECONDS]" >&2; exit 2 ;; esac
 if [ "$seconds" -lt 30 ]; then echo "$0: SECONDS: $seconds: must be at least 30" >&2; exit 2; fi
 
 deploy/install_packages.sh build
-echo "building"
 mkdir -p build
-cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DEPLB_BUILD_TESTS=OFF -DEPLB_BUILD_BENCHMARKS=OFF >build/demo.log 2>&1 &&
-  cmake --build build/demo --target eplb-server eplbctl eplb-simulator -j "$(nproc)" >>build/demo.log 2>&1 ||
-  { tail -n 30 build/demo.log >&2; exit 1; }
+: >build/demo.log
+logged() { "$@" >>build/demo.log 2>&1 || { tail -n 30 build/demo.log >&2; exit 1; }; }
+echo "building the server and eplbctl"
+logged cmake -S . -B build/demo -G Ninja -DCMAKE_BUILD_TYPE=Release -DEPLB_BUILD_TESTS=OFF -DEPLB_BUILD_BENCHMARKS=OFF
+logged cmake --build build/demo --target eplb-server eplbctl -j "$(nproc)"
 bin=build/demo/bin
 work="$(mktemp -d)"
 server_pid=
@@ -48,7 +49,11 @@ echo "== one call: Rebalance for a made-up load of DeepSeek-V3's shape, 288 slot
 "$bin/eplbctl" generate --layers 58 --experts 256 --output "$work/loads.csv"
 "$bin/eplbctl" rebalance --loads "$work/loads.csv" --slots 288 --gpus 32 --server "$address"
 echo
+echo "$SECONDS s from the start of this script to this first placement"
 echo "metrics: http://$metrics/metrics (while this runs)"
+echo
+echo "building the simulator"
+logged cmake --build build/demo --target eplb-simulator -j "$(nproc)"
 echo
 echo "== a live fleet: 32 workers; traffic shifts at second $((seconds / 2)), the server is killed at second $((seconds * 3 / 4))"
 "$bin/eplb-simulator" --server "$address" --seconds "$seconds" --shift-at "$((seconds / 2))" &

@@ -10,7 +10,6 @@ if [ "${#stages[@]}" -eq 0 ]; then stages=(release asan tsan clang); fi
 jobs="$(nproc)"
 
 deploy/install_packages.sh test
-[ -e /etc/debian_version ] && deploy/install_packages.sh build
 
 started=$SECONDS
 report() { printf -- '--- %s: %d s\n' "$1" "$((SECONDS - started))"; started=$SECONDS; }

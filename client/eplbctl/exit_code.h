@@ -9,7 +9,7 @@ namespace eplb {
 enum class ExitCode {
   kOk = 0,
   kFailed = 1,       // nothing wrong with the input, and yet no answer
-  kBadInput = 2,     // flags, files, or what they describe
+  kBadInput = 2,     // flags, files, or what they describe; also what is too large for a message
   kUnreachable = 3,  // the server cannot be reached, is too busy, or took longer than the deadline: try again
 };
 

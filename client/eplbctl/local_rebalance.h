@@ -7,7 +7,8 @@
 
 namespace eplb {
 
-// Plans in this process with the code that the server runs. Errors are those of PlanRebalance.
+// Plans in this process what a server at its defaults would: the same request is read, planned and answered by the code
+// that the server runs, so that every check and every default is its own. Only the size of messages has no bound here.
 absl::StatusOr<RebalanceResult> RebalanceLocally(const RebalanceTask& task, const ParallelFor& parallel);
 
 }  // namespace eplb

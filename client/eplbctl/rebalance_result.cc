@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "client/eplbctl/text_table.h"
 #include "client/files/placement_export.h"
-#include "server/balancer/balance_metrics.h"
 
 namespace eplb {
 namespace {
@@ -47,20 +46,6 @@ Emphasis Compare(double before, double after, bool higher_is_better) {
 std::string Percent(double ratio) { return Fixed(ratio * 100, 2) + " %"; }
 
 }  // namespace
-
-int TotalTwins(const Placement& placement, const Topology& topology) {
-  int sum = 0;
-  for (int layer = 0; layer < placement.num_layers(); ++layer) sum += CountTwins(placement.layer(layer), topology);
-  return sum;
-}
-
-int TotalFetches(const Placement& before, const Placement& after, const Topology& topology) {
-  int sum = 0;
-  for (int layer = 0; layer < after.num_layers(); ++layer) {
-    sum += CountFetches(before.layer(layer), after.layer(layer), topology);
-  }
-  return sum;
-}
 
 std::string RebalanceResultJson(const RebalanceResult& result) {
   const Placement& placement = result.placement;

@@ -45,10 +45,6 @@ struct RebalanceResult {
   double compute_ms = 0;
 };
 
-// Twins and fetches over all layers, as balance_metrics.h has them for one.
-int TotalTwins(const Placement& placement, const Topology& topology);
-int TotalFetches(const Placement& before, const Placement& after, const Topology& topology);
-
 // The result as JSON, keys as documented in eplbctl rebalance --help; numbers as precise as they are.
 std::string RebalanceResultJson(const RebalanceResult& result);
 

@@ -61,6 +61,7 @@ App::App(const Config& config, Logger& logger)
       hub_metrics_(HubMetricsOptionsOf(config), page_, RealClock()),
       hub_log_(logger, hub_metrics_),
       team_(PlanningThreadsOf(config)),
+      live_team_(team_, [this] { return stopping_.load(std::memory_order_relaxed); }),
       pool_(PlanningThreadsOf(config), static_cast<std::size_t>(config.proto().planner().queue_capacity())),
       hub_pool_(PlanningThreadsOf(config), static_cast<std::size_t>(PlanningThreadsOf(config))) {}
 
@@ -85,7 +86,7 @@ absl::Status App::StartMetrics() {
 
 void App::StartHub() {
   const HubOptions options = HubOptionsOf(config_);
-  tick_planner_ = std::make_unique<AdaptiveTickPlanner>(team_);
+  tick_planner_ = std::make_unique<AdaptiveTickPlanner>(live_team_);
   hub_ = CreateHub(options, RealClock(), *tick_planner_, &hub_log_);
   hub_metrics_.OnReportInterval(options.report_interval);
   hub_->Start(hub_pool_);
@@ -143,9 +144,11 @@ void App::Drain() {
   logger_.Log(LogLevel::kInfo, "drained");
 }
 
-// Calls may wait in the pool or in the hub, so these end after the port is closed and before the server is.
+// Calls may wait in the pool or in the hub, so these end after the port is closed and before the server is. By then
+// all calls have ended, so that their plans give up by themselves.
 void App::StopParts(absl::Duration timeout) {
   if (rpc_server_ != nullptr) rpc_server_->Shutdown(timeout);
+  stopping_.store(true, std::memory_order_relaxed);
   pool_.Drain();
   if (hub_ != nullptr) hub_->Stop();
 }

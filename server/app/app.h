@@ -1,6 +1,7 @@
 #ifndef EPLB_SERVER_APP_APP_H_
 #define EPLB_SERVER_APP_APP_H_
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "server/app/hub_log.h"
 #include "server/app/ready_file.h"
+#include "server/base/stoppable_for.h"
 #include "server/base/thread_team.h"
 #include "server/base/worker_pool.h"
 #include "server/config/config.h"
@@ -42,8 +44,9 @@ class App {
 
   const BoundAddresses& addresses() const { return addresses_; }
 
-  // Stops in reverse order: turns unready, waits for load balancers to notice, lets calls finish, then plans. The
-  // metrics are served to the end. At most about drain.delay + drain.timeout. Call once.
+  // Stops in reverse order: turns unready, waits for load balancers to notice, lets calls finish, then gives up the
+  // plans that are still made. The metrics are served until calls are no longer taken. At most about drain.delay +
+  // drain.timeout and the time that one layer takes to plan. Call once.
   void Drain();
 
  private:
@@ -67,8 +70,10 @@ class App {
   HubMetrics hub_metrics_;
   HubLog hub_log_;
   ThreadTeam team_;
-  WorkerPool pool_;      // plans for calls
-  WorkerPool hub_pool_;  // plans live deployments: its own, so that calls cannot starve them
+  std::atomic<bool> stopping_{false};
+  StoppableFor live_team_;  // the team for plans of live deployments, until stopping
+  WorkerPool pool_;         // plans for calls
+  WorkerPool hub_pool_;     // plans live deployments: its own, so that calls cannot starve them
   std::unique_ptr<TickPlanner> tick_planner_;
   std::unique_ptr<Hub> hub_;
   std::unique_ptr<MetricsServer> metrics_server_;  // null: none

@@ -29,9 +29,9 @@ constexpr std::pair<Policy, std::string_view> kPolicyNames[] = {{Policy::kAuto, 
 
 Policy ResolvePolicy(Policy policy) { return policy == Policy::kAuto ? Policy::kOptimized : policy; }
 
-// Runs a reference policy on every layer of `loads`.
+// Runs a reference policy on every layer of `loads`. replica_ranks: as in RebalancePlan.
 absl::StatusOr<Placement> PlaceByReference(const LoadMatrix& loads, const Topology& topology, Policy policy,
-                                           const ParallelFor& parallel) {
+                                           const ParallelFor& parallel, std::vector<std::int32_t>& replica_ranks) {
   if (!topology.is_uniform()) {
     return FieldErrorStatus("topology", "uneven slots, unequal speeds or excluded GPUs",
                             "must be uniform for the reference policies");
@@ -47,12 +47,14 @@ absl::StatusOr<Placement> PlaceByReference(const LoadMatrix& loads, const Topolo
 
   const auto num_slots = static_cast<std::size_t>(topology.num_slots());
   std::vector<std::int32_t> slots(static_cast<std::size_t>(loads.num_layers()) * num_slots);
+  replica_ranks.resize(slots.size());
   std::vector<std::unique_ptr<ReferencePolicy>> scratch(static_cast<std::size_t>(parallel.width()));
   parallel.Run(loads.num_layers(), [&](int layer, int worker) {
     std::unique_ptr<ReferencePolicy>& reference = scratch[static_cast<std::size_t>(worker)];
     if (reference == nullptr) reference = std::make_unique<ReferencePolicy>(shape);
     reference->Run(loads.layer(layer));
     std::ranges::copy(reference->physical_to_logical(), slots.begin() + layer * topology.num_slots());
+    std::ranges::copy(reference->replica_rank(), replica_ranks.begin() + layer * topology.num_slots());
   });
   return Placement::Create(loads.num_layers(), loads.num_experts(), topology.num_slots(), std::move(slots));
 }
@@ -67,11 +69,13 @@ void AddIncrement(const IncrementalLayer& increment, LayerReport& report) {
 }
 
 // Plans from the current placement where a budget asks for it, else anew. increments: what became of each layer of an
-// incremental plan.
+// incremental plan; replica_ranks: of one by a reference policy.
 absl::StatusOr<Placement> Place(const RebalanceProblem& problem, const RebalanceOptions& options, Policy policy,
                                 const LoadMatrix& loads, const ParallelFor& parallel,
-                                std::vector<IncrementalLayer>& increments) {
-  if (policy != Policy::kOptimized) return PlaceByReference(loads, *problem.topology, policy, parallel);
+                                std::vector<IncrementalLayer>& increments, std::vector<std::int32_t>& replica_ranks) {
+  if (policy != Policy::kOptimized) {
+    return PlaceByReference(loads, *problem.topology, policy, parallel, replica_ranks);
+  }
   if (problem.current == nullptr || options.budget.unlimited()) {
     return PlaceOptimized(problem.samples, *problem.topology, problem.constraints,
                           {.work_limit = options.work_limit, .traffic_shares = options.traffic_shares}, problem.current,
@@ -127,6 +131,9 @@ std::optional<Policy> PolicyFromName(std::string_view name) {
 
 double RebalancePlan::balancedness_before() const { return MeanBalancedness(Balances(layers, &LayerReport::before)); }
 double RebalancePlan::balancedness_after() const { return MeanBalancedness(Balances(layers, &LayerReport::after)); }
+double RebalancePlan::worst_balancedness_before() const {
+  return WorstBalancedness(Balances(layers, &LayerReport::before));
+}
 double RebalancePlan::worst_balancedness_after() const {
   return WorstBalancedness(Balances(layers, &LayerReport::after));
 }
@@ -158,7 +165,9 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
   const Policy policy = ResolvePolicy(options.policy);
   EPLB_ASSIGN_OR_RETURN(const LoadMatrix loads, SampleMean(problem.samples));
   std::vector<IncrementalLayer> increments;  // [layers], or empty
-  EPLB_ASSIGN_OR_RETURN(Placement placement, Place(problem, options, policy, loads, parallel, increments));
+  std::vector<std::int32_t> replica_ranks;   // as in RebalancePlan
+  EPLB_ASSIGN_OR_RETURN(Placement placement,
+                        Place(problem, options, policy, loads, parallel, increments, replica_ranks));
   std::optional<Placement> contiguous;
   if (problem.current == nullptr) {
     EPLB_ASSIGN_OR_RETURN(contiguous, ContiguousPlacement(loads.num_layers(), loads.num_experts(), topology));
@@ -168,7 +177,10 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
   if (has_current) {
     const bool from_scratch = policy != Policy::kOptimized || options.budget.unlimited();
     if (from_scratch) {
+      std::optional<Placement> published;
+      if (!replica_ranks.empty()) published = placement;
       EPLB_ASSIGN_OR_RETURN(transfers, FitAndPlanWay(problem, options, policy, parallel, placement));
+      if (published != placement) replica_ranks.clear();
     } else {
       EPLB_ASSIGN_OR_RETURN(transfers, PlanWay(problem, options, placement));
     }
@@ -182,7 +194,8 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
                        .policy = policy,
                        .layers = std::move(report.layers),
                        .transfers = std::move(transfers),
-                       .slot_shares = std::move(report.slot_shares)};
+                       .slot_shares = std::move(report.slot_shares),
+                       .replica_ranks = std::move(replica_ranks)};
 }
 
 }  // namespace eplb

@@ -105,10 +105,15 @@ struct RebalancePlan {
   std::vector<Transfer> transfers = {};
   // [layers x slots] share of its expert's traffic that each slot gets, 0 for empty slots; empty: equal shares.
   std::vector<double> slot_shares = {};
+  // [layers x slots] which replica of its expert a slot holds, from 0, in the order in which the published algorithm
+  // makes them. Empty but for the reference policies where the placement is theirs to the last slot: with a current one
+  // experts may have kept their slots.
+  std::vector<std::int32_t> replica_ranks = {};
 
   // Sums over the layers.
   double balancedness_before() const;
   double balancedness_after() const;
+  double worst_balancedness_before() const;
   double worst_balancedness_after() const;
   double step_time_before() const;
   double step_time_after() const;

@@ -13,10 +13,11 @@
 namespace eplb {
 namespace {
 
-// The rules that every placement of a policy keeps: the global one disregards groups, and with them their bound.
+// The rules that every placement of a policy keeps, asked for or not: the hierarchical one keeps groups, the global one
+// nothing.
 PlacementConstraints BoundedBy(const PlacementConstraints& constraints, Policy policy) {
   if (policy == Policy::kOptimized) return constraints;
-  return {.honour_groups = policy == Policy::kHierarchical && constraints.honour_groups};
+  return {.honour_groups = policy == Policy::kHierarchical};
 }
 
 // What one worker reuses from layer to layer.

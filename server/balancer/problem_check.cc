@@ -1,7 +1,5 @@
 #include "server/balancer/problem_check.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "server/base/check.h"
 #include "server/base/field_errors.h"
@@ -18,8 +16,9 @@ void CheckSamples(FieldErrors& errors, std::span<const LoadSample> samples) {
   const LoadMatrix& first = samples[0].loads;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const LoadSample& sample = samples[i];
-    if (!std::isfinite(sample.weight) || sample.weight <= 0) {
-      errors.Add(absl::StrCat("samples[", i, "].weight"), absl::StrCat(sample.weight), "must be finite and above 0");
+    if (!(sample.weight > 0 && sample.weight <= kMaxSampleWeight)) {
+      errors.Add(absl::StrCat("samples[", i, "].weight"), absl::StrCat(sample.weight),
+                 "must be above 0 and at most 2^53");
     }
     if (sample.loads.num_layers() != first.num_layers() || sample.loads.num_experts() != first.num_experts()) {
       errors.Add(absl::StrCat("samples[", i, "].loads"),

@@ -5,6 +5,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "server/base/utf8.h"
 
 namespace eplb {
 namespace {
@@ -17,10 +18,7 @@ constexpr std::size_t kMaxQuotedBytes = 64;
 constexpr std::size_t kMaxPartBytes = 512;
 
 std::string Sanitize(std::string_view text, std::size_t limit) {
-  std::string out(text.substr(0, limit));
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
+  std::string out = CutToPrintableUtf8(text, limit);
   if (text.size() > limit) out += "...";
   return out;
 }
@@ -41,6 +39,13 @@ void FieldErrors::Add(std::string_view field, std::string_view value, std::strin
   }
   errors_.push_back(
       {Sanitize(prefix_ + std::string(field), kMaxPartBytes), QuoteForError(value), Sanitize(rule, kMaxPartBytes)});
+}
+
+bool FieldErrors::CheckRange(std::string_view field, std::int64_t value, std::int64_t low, std::int64_t high) {
+  if (value >= low && value <= high) return true;
+  Add(field, absl::StrCat(value),
+      high == kNoBound ? absl::StrCat("must be at least ", low) : absl::StrCat("must be from ", low, " to ", high));
+  return false;
 }
 
 void FieldErrors::Merge(std::string_view field, const absl::Status& status) {

@@ -1,6 +1,8 @@
 #ifndef EPLB_SERVER_BASE_FIELD_ERRORS_H_
 #define EPLB_SERVER_BASE_FIELD_ERRORS_H_
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,11 +25,14 @@ struct FieldError {
 class FieldErrors {
  public:
   static constexpr int kMaxErrors = 32;
+  static constexpr std::int64_t kNoBound = std::numeric_limits<std::int64_t>::max();
 
   // A prefix is put before every field name, as in "loads[3].".
   explicit FieldErrors(std::string_view prefix = "") : prefix_(prefix) {}
 
   void Add(std::string_view field, std::string_view value, std::string_view rule);
+  // Adds an error where the value is not from `low` to `high`; kNoBound: no upper one. Whether it is.
+  bool CheckRange(std::string_view field, std::int64_t value, std::int64_t low, std::int64_t high);
   // Takes over the errors of a status made by ToStatus, under this prefix and the given field; other errors are
   // kept as the rule text. An OK status adds nothing.
   void Merge(std::string_view field, const absl::Status& status);
@@ -51,7 +56,8 @@ absl::Status FieldErrorStatus(std::string_view field, std::string_view value, st
 // The errors that a status made by FieldErrors carries; empty for any other status.
 std::vector<FieldError> FieldErrorsOf(const absl::Status& status);
 
-// Shortens untrusted text for an error message: at most 64 bytes, control characters replaced.
+// Shortens untrusted text for an error message: at most 64 bytes of it, and always printable UTF-8. What is malformed
+// or a control character becomes a question mark.
 std::string QuoteForError(std::string_view text);
 
 }  // namespace eplb

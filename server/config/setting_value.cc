@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "eplb/config/v1/setting.pb.h"
+#include "server/base/utf8.h"
 #include "server/config/address.h"
 #include "server/config/schema.h"
-#include "server/config/utf8.h"
 
 namespace eplb {
 namespace {

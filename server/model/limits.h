@@ -14,6 +14,8 @@ inline constexpr int kMaxGpus = 16384;
 inline constexpr int kMaxSamples = 64;  // load samples in one plan
 // Largest sum of the loads of one layer: every whole number up to it is a double, so sums are exact.
 inline constexpr double kMaxLayerLoad = 9007199254740992.0;  // 2^53
+// Largest weight of a sample: sums of weights stay far from overflow.
+inline constexpr double kMaxSampleWeight = 9007199254740992.0;  // 2^53
 // Relative speeds are within [1 / kMaxSpeedRatio, kMaxSpeedRatio].
 inline constexpr double kMaxSpeedRatio = 1024.0;
 

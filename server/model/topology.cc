@@ -8,16 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/field_errors.h"
+#include "server/model/gpu_list.h"
 #include "server/model/limits.h"
 
 namespace eplb {
 namespace {
-
-void CheckRange(FieldErrors& errors, std::string_view field, int value, int low, int high) {
-  if (value < low || value > high) {
-    errors.Add(field, absl::StrCat(value), absl::StrCat("must be from ", low, " to ", high));
-  }
-}
 
 std::string Element(std::string_view field, std::size_t index) {
   return absl::StrCat(std::string(field), "[", index, "]");
@@ -36,7 +31,7 @@ void CheckSlots(FieldErrors& errors, const TopologyOptions& options) {
   if (!CheckLength(errors, "slots_per_gpu", options.slots_per_gpu, options.num_gpus)) return;
   std::int64_t sum = 0;
   for (std::size_t gpu = 0; gpu < options.slots_per_gpu.size(); ++gpu) {
-    CheckRange(errors, Element("slots_per_gpu", gpu), options.slots_per_gpu[gpu], 0, kMaxSlots);
+    errors.CheckRange(Element("slots_per_gpu", gpu), options.slots_per_gpu[gpu], 0, kMaxSlots);
     sum += options.slots_per_gpu[gpu];
   }
   if (sum != options.num_slots) {
@@ -58,30 +53,13 @@ void CheckSpeeds(FieldErrors& errors, const TopologyOptions& options) {
 void CheckNodes(FieldErrors& errors, const TopologyOptions& options) {
   if (!CheckLength(errors, "node_of_gpu", options.node_of_gpu, options.num_gpus)) return;
   for (std::size_t gpu = 0; gpu < options.node_of_gpu.size(); ++gpu) {
-    CheckRange(errors, Element("node_of_gpu", gpu), options.node_of_gpu[gpu], 0, options.num_nodes - 1);
+    errors.CheckRange(Element("node_of_gpu", gpu), options.node_of_gpu[gpu], 0, options.num_nodes - 1);
   }
-}
-
-// Adds what is wrong with a list of GPUs; returns which of them are in it.
-std::vector<bool> CheckGpuList(FieldErrors& errors, std::string_view field, const std::vector<int>& gpus,
-                               int num_gpus) {
-  std::vector<bool> listed(static_cast<std::size_t>(num_gpus), false);
-  for (std::size_t i = 0; i < gpus.size(); ++i) {
-    const int gpu = gpus[i];
-    if (gpu < 0 || gpu >= num_gpus) {
-      CheckRange(errors, Element(field, i), gpu, 0, num_gpus - 1);
-    } else if (listed[static_cast<std::size_t>(gpu)]) {
-      errors.Add(Element(field, i), absl::StrCat(gpu), "must not be listed twice");
-    } else {
-      listed[static_cast<std::size_t>(gpu)] = true;
-    }
-  }
-  return listed;
 }
 
 void CheckExcluded(FieldErrors& errors, const TopologyOptions& options) {
-  const std::vector<bool> excluded = CheckGpuList(errors, "excluded_gpus", options.excluded_gpus, options.num_gpus);
-  const std::vector<bool> draining = CheckGpuList(errors, "draining_gpus", options.draining_gpus, options.num_gpus);
+  const std::vector<bool> excluded = CheckGpuList(options.excluded_gpus, "excluded_gpus", options.num_gpus, errors);
+  const std::vector<bool> draining = CheckGpuList(options.draining_gpus, "draining_gpus", options.num_gpus, errors);
   for (int gpu = 0; gpu < options.num_gpus; ++gpu) {
     if (draining[static_cast<std::size_t>(gpu)] && !excluded[static_cast<std::size_t>(gpu)]) {
       errors.Add("draining_gpus", absl::StrCat(gpu), "must be in excluded_gpus too");
@@ -110,11 +88,11 @@ std::vector<int> ConsecutiveBlocks(int num_gpus, int num_nodes) {
 
 absl::StatusOr<Topology> Topology::Create(TopologyOptions options) {
   FieldErrors errors;
-  CheckRange(errors, "num_gpus", options.num_gpus, 1, kMaxGpus);
-  CheckRange(errors, "num_slots", options.num_slots, 1, kMaxSlots);
-  CheckRange(errors, "num_groups", options.num_groups, 1, kMaxExperts);
+  errors.CheckRange("num_gpus", options.num_gpus, 1, kMaxGpus);
+  errors.CheckRange("num_slots", options.num_slots, 1, kMaxSlots);
+  errors.CheckRange("num_groups", options.num_groups, 1, kMaxExperts);
   if (!errors.empty()) return errors.ToStatus();
-  CheckRange(errors, "num_nodes", options.num_nodes, 1, options.num_gpus);
+  errors.CheckRange("num_nodes", options.num_nodes, 1, options.num_gpus);
   CheckSlots(errors, options);
   CheckSpeeds(errors, options);
   CheckNodes(errors, options);

@@ -10,6 +10,7 @@
 #include "server/balancer/migration/transfer_planner.h"
 #include "server/balancer/sample_mean.h"
 #include "server/base/status_macros.h"
+#include "server/base/stoppable_for.h"
 #include "server/planner/benefit_gate.h"
 #include "server/planner/forecast.h"
 
@@ -94,9 +95,8 @@ void GateWhole(const BenefitGate& gate, const PlanSettings& settings, TickPlan& 
                                                                     : UnchangedReason::kHysteresis;
 }
 
-}  // namespace
-
-absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const {
+// parallel: where to plan; it may be stopped.
+absl::StatusOr<TickPlan> PlanOn(const ParallelFor& parallel, const TickInput& input) {
   PlanSettings settings = input.settings;
   settings.gate_disabled = settings.gate_disabled || input.force;
   RebalanceOptions options = OptionsOf(input);
@@ -109,7 +109,7 @@ absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const
     EPLB_ASSIGN_OR_RETURN(LoadMatrix mean, PlainMean(input.history));
     samples.push_back({.loads = std::move(mean)});
   } else {
-    LoadForecast forecast = ForecastLoads(input.history, parallel_);
+    LoadForecast forecast = ForecastLoads(input.history, parallel);
     samples.push_back({.loads = std::move(forecast.mean)});
     variances.push_back(std::move(forecast.variance));
     noise_ratio = std::move(forecast.noise_ratio);
@@ -126,7 +126,7 @@ absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const
                                  .current = input.current,
                                  .constraints = input.constraints,
                                  .variances = variances};
-  EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(problem, options, parallel_));
+  EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(problem, options, parallel));
 
   TickPlan tick{.plan = std::move(plan)};
   tick.predicted_step_time = tick.plan.step_time_after();
@@ -150,6 +150,14 @@ absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const
     tick.gain_gpu_seconds = gate.GainOfPotential(tokens);
   }
   return tick;
+}
+
+}  // namespace
+
+absl::StatusOr<TickPlan> AdaptiveTickPlanner::Plan(const TickInput& input) const {
+  if (!input.stop) return UnlessStopped([&] { return PlanOn(parallel_, input); });
+  const StoppableFor stoppable(parallel_, input.stop);
+  return UnlessStopped([&] { return PlanOn(stoppable, input); });
 }
 
 }  // namespace eplb

@@ -15,7 +15,7 @@ namespace eplb {
 // the experts that would be lost. Thread-safe.
 class AdaptiveTickPlanner final : public TickPlanner {
  public:
-  // parallel must outlive it.
+  // parallel must outlive it; where it is a StoppableFor, plans that it stops are CANCELLED.
   explicit AdaptiveTickPlanner(const ParallelFor& parallel) : parallel_(parallel) {}
 
   absl::StatusOr<TickPlan> Plan(const TickInput& input) const override;

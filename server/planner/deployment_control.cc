@@ -15,6 +15,10 @@ constexpr std::size_t kMaxCommentBytes = 1024;
 // Adds the GPUs of one list to `seen`, and what is wrong with them to the errors.
 void CheckList(std::string_view field, const std::vector<int>& gpus, int num_gpus, std::set<int>& seen,
                FieldErrors& errors) {
+  if (gpus.size() > static_cast<std::size_t>(num_gpus)) {
+    errors.Add(field, absl::StrCat(gpus.size(), " entries"), absl::StrCat("must be at most ", num_gpus));
+    return;  // there may be millions
+  }
   for (const int gpu : gpus) {
     if (gpu < 0 || gpu >= num_gpus) {
       errors.Add(field, absl::StrCat(gpu), absl::StrCat("must be from 0 to ", num_gpus - 1));

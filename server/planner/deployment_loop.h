@@ -131,7 +131,8 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
     bool force = false;      // the gate does not count
     bool evacuates = false;  // as in TickInput
     bool publish = true;
-    bool for_people = false;  // as in TickInput
+    bool for_people = false;     // as in TickInput
+    std::function<bool()> stop;  // same
     std::uint64_t generation = 0;
   };
   // Measured figures of one sub-window are made without the lock.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/balancer/feasibility/feasibility.h"
+#include "server/balancer/migration/transfer_planner.h"
 #include "server/base/check.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
@@ -52,6 +53,9 @@ absl::Status CheckOptions(const PlanOverrides& asked, const PlanSettings& settin
   if (settings.policy == Policy::kGlobal && asked.honour_groups.value_or(false)) {
     errors.Add("honour_groups", "true", "must be false with the global policy, which ignores groups");
   }
+  if (reference && asked.work_limit) {
+    errors.Add("work_limit", absl::StrCat(*asked.work_limit), "needs the optimized policy");
+  }
   if (!reference && asked.work_limit && !settings.budget.unlimited()) {
     errors.Add("work_limit", absl::StrCat(*asked.work_limit), "must be 0 with a budget, which bounds the plan");
   }
@@ -68,14 +72,12 @@ PublishFigures CountFetches(const TickPlan& plan, const Topology& topology, std:
   PublishFigures figures;
   std::vector<bool> changed(plan.plan.layers.size(), false);
   for (const Transfer& transfer : plan.plan.transfers) {
-    const int target = topology.gpu_of_slot(transfer.target_slot);
-    const int source = transfer.source_slot < 0 ? -1 : topology.gpu_of_slot(transfer.source_slot);
     if (static_cast<std::size_t>(transfer.layer) < changed.size())
       changed[static_cast<std::size_t>(transfer.layer)] = true;
-    if (source == target) continue;
-    const bool near = source >= 0 && topology.node_of_gpu(source) == topology.node_of_gpu(target);
-    ++(near ? figures.intra_node_fetches : figures.inter_node_fetches);
   }
+  const TransferCounts counts = CountTransfers(plan.plan.transfers, topology);
+  figures.intra_node_fetches = counts.within_node;
+  figures.inter_node_fetches = counts.inter_node_fetches();
   figures.layers_changed = static_cast<int>(std::count(changed.begin(), changed.end(), true));
   figures.fetched_bytes = (figures.intra_node_fetches + figures.inter_node_fetches) * bytes_per_expert;
   return figures;
@@ -200,12 +202,15 @@ absl::StatusOr<TickPlan> DeploymentLoop::Plan(const PlanJob& job) {
                         .settings = job.settings,
                         .force = job.force,
                         .evacuates = job.evacuates,
-                        .for_people = job.for_people};
+                        .for_people = job.for_people,
+                        .stop = job.stop};
   const absl::Duration start = parts_.clock->Monotonic();
   absl::StatusOr<TickPlan> plan = parts_.planner->Plan(input);
   if (plan.ok() && plan->unchanged == UnchangedReason::kNone && plan->plan.placement == *job.base.placement) {
     plan->unchanged = UnchangedReason::kNoBetterPlacement;
   }
+  // One that was given up says nothing of the deployment.
+  if (absl::IsCancelled(plan.status())) return plan;
   observer_->OnPlan(plan.status(), plan.ok() ? &*plan : nullptr, parts_.clock->Monotonic() - start);
   return plan;
 }
@@ -295,6 +300,7 @@ absl::StatusOr<RebalanceNowResult> DeploymentLoop::RebalanceNow(const RebalanceN
       if (tracker_.in_force() == nullptr) return absl::FailedPreconditionError("no worker has told its placement yet");
       EPLB_ASSIGN_OR_RETURN(job, PreparePlan(request));
       job.for_people = true;
+      job.stop = request.stop;
     }
     EPLB_ASSIGN_OR_RETURN(TickPlan plan, Plan(job));
     if (plan.unchanged == UnchangedReason::kNone && job.publish) plan.unchanged = reason;

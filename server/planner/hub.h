@@ -126,7 +126,8 @@ class Hub {
 
   // Plans from the live window on the calling thread, which should be one of the planning pool. Where nothing is
   // published the result says why (plan.unchanged). NOT_FOUND; FAILED_PRECONDITION where there are no loads yet, or the
-  // usable slots cannot hold all experts; ABORTED where the deployment kept changing meanwhile.
+  // usable slots cannot hold all experts; ABORTED where the deployment kept changing meanwhile; CANCELLED as the
+  // request says.
   virtual absl::StatusOr<RebalanceNowResult> RebalanceNow(const RebalanceNowRequest& request) = 0;
 
   // Runs every deployment that is due, on the calling thread, in order of their due times: what tests step by hand.

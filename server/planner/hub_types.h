@@ -134,6 +134,9 @@ struct RebalanceNowRequest {
   std::vector<int> draining_gpus = {};  // same
   bool validate_only = false;           // plan, publish nothing
   bool force = false;                   // publish although the gate, the pause or a wait for workers says no
+  // Gives the plan up where it says so, and publishes nothing then: RebalanceNow is CANCELLED. May be called by any
+  // thread until RebalanceNow returns. Null: it never does.
+  std::function<bool()> stop = nullptr;
 };
 struct RebalanceNowResult {
   std::shared_ptr<const DeploymentSpec> spec;

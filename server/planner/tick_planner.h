@@ -1,6 +1,7 @@
 #ifndef EPLB_SERVER_PLANNER_TICK_PLANNER_H_
 #define EPLB_SERVER_PLANNER_TICK_PLANNER_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +35,8 @@ struct TickInput {
   bool force = false;      // the gate is out of force; rules and budgets stay
   bool evacuates = false;  // `current` holds experts on excluded GPUs: these go, whatever the gate says
   bool for_people = true;  // false: nobody asks for the lower bounds of a plan that changes something
+  // Whether to give the plan up; it is asked before each layer, by any thread. Null: never.
+  std::function<bool()> stop = nullptr;
 };
 
 // The outcome of one tick.
@@ -56,7 +59,7 @@ class TickPlanner {
  public:
   virtual ~TickPlanner() = default;
 
-  // FAILED_PRECONDITION where the usable slots cannot hold all experts.
+  // FAILED_PRECONDITION where the usable slots cannot hold all experts; CANCELLED where the plan was given up.
   virtual absl::StatusOr<TickPlan> Plan(const TickInput& input) const = 0;
 };
 

@@ -1,9 +1,13 @@
 #include "server/rpc/eplb_service.h"
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "server/rpc/live_handlers.h"
+#include "server/rpc/status_details.h"
 #include "server/rpc/telemetry_stream.h"
 #include "server/rpc/unary_call.h"
 #include "server/rpc/watch_stream.h"
@@ -14,12 +18,21 @@ namespace {
 using grpc::ByteBuffer;
 using grpc::CallbackServerContext;
 
+// gRPC would refuse to send an answer that is too large, without details.
+absl::StatusOr<ByteBuffer> IfItFits(absl::StatusOr<ByteBuffer> answer, std::int64_t max_bytes) {
+  if (!answer.ok() || max_bytes <= 0 || static_cast<std::int64_t>(answer->Length()) <= max_bytes) return answer;
+  const absl::Status status = absl::ResourceExhaustedError(
+      absl::StrCat("the answer has ", answer->Length(), " bytes, must be at most ", max_bytes));
+  return WithRetryDelay(WithReason(status, kAnswerTooLarge), absl::InfiniteDuration());
+}
+
 // Answers a call by a handler that returns at once.
 template <typename Handler>
 grpc::ServerUnaryReactor* AnswerNow(CallbackServerContext* context, const ByteBuffer& request, ByteBuffer* response,
                                     LiveContext& live, Handler handler) {
   const std::shared_ptr<UnaryCall> call = UnaryCall::Start(context, response);
-  call->Finish(handler(live, IdentitiesOf(context->auth_context().get()), request));
+  call->Finish(
+      IfItFits(handler(live, IdentitiesOf(context->auth_context().get()), request), live.limits.max_answer_bytes));
   return call.get();
 }
 

@@ -4,6 +4,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -17,7 +18,9 @@
 
 namespace eplb {
 
-// Answers Rebalance: reads the head of a request where it arrives, and leaves the rest to the planning pool.
+// Answers Rebalance: reads the head of a request where it arrives, and leaves the rest to the planning pool. A plan
+// that nobody waits for any more (all its callers have cancelled, or are past their deadlines, or were cut off by the
+// server's shutdown) is given up before its next layer, and its thread is free for others.
 // Thread-safe.
 class RebalanceHandler {
  public:
@@ -29,12 +32,18 @@ class RebalanceHandler {
   void Start(const std::shared_ptr<UnaryCall>& call, const PeerIdentities& peer, const grpc::ByteBuffer& request);
 
  private:
+  // Whether to give a plan up; called by any planning thread.
+  using StopPlan = std::function<bool()>;
+
   bool TryEnqueue(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& request);
   void Run(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& request, absl::Duration enqueued);
-  absl::StatusOr<grpc::ByteBuffer> Plan(const grpc::ByteBuffer& request, absl::Duration queue_duration) const;
-  absl::Status PlanFromSamples(const v1::RebalanceRequest& request, absl::Duration queue_duration,
+  // CANCELLED only where `stop` said so.
+  absl::StatusOr<grpc::ByteBuffer> Plan(const grpc::ByteBuffer& request, absl::Duration queue_duration,
+                                        const StopPlan& stop) const;
+  absl::Status PlanFromSamples(const v1::RebalanceRequest& request, absl::Duration queue_duration, const StopPlan& stop,
                                v1::RebalanceResponse& response) const;
-  absl::Status PlanLive(const v1::RebalanceRequest& request, v1::RebalanceResponse& response) const;
+  absl::Status PlanLive(const v1::RebalanceRequest& request, const StopPlan& stop,
+                        v1::RebalanceResponse& response) const;
   void Refuse(const std::shared_ptr<SharedAnswer>& shared);
 
   const EplbServiceParts parts_;

@@ -1,13 +1,22 @@
 #include "server/rpc/request_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/hash/hash.h"
 #include "server/base/field_errors.h"
 #include "server/rpc/raw_message.h"
 #include "server/rpc/status_details.h"
+#include "server/rpc/unary_call.h"
 
 namespace eplb {
+namespace {
+
+bool NobodyWaits(const SharedAnswer& shared) {
+  return std::ranges::all_of(shared.waiting, [](const auto& call) { return call->finished(); });
+}
+
+}  // namespace
 
 RequestFingerprint FingerprintOf(const grpc::ByteBuffer& request) {
   return {.hash = absl::HashOf(CopyBytes(request)), .bytes = request.Length()};
@@ -15,7 +24,7 @@ RequestFingerprint FingerprintOf(const grpc::ByteBuffer& request) {
 
 absl::StatusOr<std::shared_ptr<SharedAnswer>> RequestCache::Join(std::string_view request_id,
                                                                  const grpc::ByteBuffer& request,
-                                                                 std::shared_ptr<UnaryCall> call) {
+                                                                 std::shared_ptr<PendingCall> call) {
   auto shared = std::make_shared<SharedAnswer>();
   shared->waiting.push_back(call);
   if (request_id.empty() || options_.retention <= absl::ZeroDuration()) return shared;
@@ -24,9 +33,10 @@ absl::StatusOr<std::shared_ptr<SharedAnswer>> RequestCache::Join(std::string_vie
   std::shared_ptr<SharedAnswer> earlier;
   {
     MutexLock lock(mutex_);
-    Evict();
+    Evict(options_.max_entries);
     const auto found = answers_.find(shared->request_id);
     if (found == answers_.end()) {
+      if (options_.max_entries > 0) Evict(options_.max_entries - 1);
       if (answers_.size() >= options_.max_entries) shared->request_id.clear();
       if (!shared->request_id.empty()) answers_.emplace(shared->request_id, shared);
       return shared;
@@ -47,7 +57,7 @@ absl::StatusOr<std::shared_ptr<SharedAnswer>> RequestCache::Join(std::string_vie
 
 void RequestCache::Complete(const std::shared_ptr<SharedAnswer>& shared,
                             const absl::StatusOr<grpc::ByteBuffer>& answer) {
-  std::vector<std::shared_ptr<UnaryCall>> waiting;
+  std::vector<std::shared_ptr<PendingCall>> waiting;
   {
     MutexLock lock(mutex_);
     waiting.swap(shared->waiting);
@@ -59,37 +69,44 @@ void RequestCache::Complete(const std::shared_ptr<SharedAnswer>& shared,
       }
     }
   }
-  for (const std::shared_ptr<UnaryCall>& call : waiting) call->Finish(answer);
+  for (const std::shared_ptr<PendingCall>& call : waiting) call->Finish(answer);
 }
 
 bool RequestCache::AbandonIfUnwanted(const std::shared_ptr<SharedAnswer>& shared) {
-  std::vector<std::shared_ptr<UnaryCall>> waiting;
+  std::vector<std::shared_ptr<PendingCall>> waiting;
   {
     MutexLock lock(mutex_);
-    for (const std::shared_ptr<UnaryCall>& call : shared->waiting) {
-      if (!call->finished()) return false;
-    }
+    if (!NobodyWaits(*shared)) return false;
     waiting.swap(shared->waiting);
     if (!shared->request_id.empty()) answers_.erase(shared->request_id);
   }
-  for (const std::shared_ptr<UnaryCall>& call : waiting) call->Finish(GivenUpStatus(call->deadline()));
+  for (const std::shared_ptr<PendingCall>& call : waiting) call->Finish(GivenUpStatus(call->deadline()));
   return true;
 }
 
+bool RequestCache::IsUnwanted(const SharedAnswer& shared) {
+  MutexLock lock(mutex_);
+  return NobodyWaits(shared);
+}
+
 void RequestCache::Keep(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& answer) {
+  if (answer.Length() > options_.max_answer_bytes) {
+    answers_.erase(shared->request_id);
+    return;
+  }
   shared->answer = answer;
   shared->done = true;
   shared->expiry = clock_.Monotonic() + options_.retention;
   answer_bytes_ += answer.Length();
   done_.push_back(shared);
-  Evict();
+  Evict(options_.max_entries);
 }
 
-void RequestCache::Evict() {
+void RequestCache::Evict(std::size_t max_entries) {
   const absl::Duration now = clock_.Monotonic();
   while (!done_.empty()) {
-    const bool is_over = done_.front()->expiry <= now || answer_bytes_ > options_.max_answer_bytes ||
-                         answers_.size() >= options_.max_entries;
+    const bool is_over =
+        done_.front()->expiry <= now || answer_bytes_ > options_.max_answer_bytes || answers_.size() > max_entries;
     if (!is_over) return;
     answer_bytes_ -= done_.front()->answer.Length();
     answers_.erase(done_.front()->request_id);

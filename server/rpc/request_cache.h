@@ -16,7 +16,7 @@
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/base/thread_annotations.h"
-#include "server/rpc/unary_call.h"
+#include "server/rpc/pending_call.h"
 
 namespace eplb {
 
@@ -33,7 +33,7 @@ RequestFingerprint FingerprintOf(const grpc::ByteBuffer& request);
 struct SharedAnswer {
   std::string request_id;  // empty: the call of one caller alone
   RequestFingerprint fingerprint;
-  std::vector<std::shared_ptr<UnaryCall>> waiting;
+  std::vector<std::shared_ptr<PendingCall>> waiting;
   bool done = false;
   grpc::ByteBuffer answer;  // once done
   absl::Duration expiry;    // once done; on the monotonic clock
@@ -41,12 +41,13 @@ struct SharedAnswer {
 
 struct RequestCacheOptions {
   absl::Duration retention = absl::Minutes(2);  // 0: no answer is kept
-  std::size_t max_entries = 4096;
-  std::size_t max_answer_bytes = 64 << 20;  // of all answers kept
+  std::size_t max_entries = 4096;               // answers kept, and requests that wait for theirs
+  std::size_t max_answer_bytes = 64 << 20;      // of all answers kept; a larger one is not
 };
 
 // First answers by request id, for retries and for the equal calls of every rank: they wait for one plan, and those
-// that come later get its bytes again. Errors are not kept. Past its bounds the oldest answers go first. Thread-safe.
+// that come later get its bytes again. Errors are not kept. Past its bounds the oldest answers go first; where all are
+// still waited for, a further request is planned by itself. Thread-safe.
 class RequestCache {
  public:
   // The clock must outlive the cache.
@@ -56,7 +57,7 @@ class RequestCache {
   // somebody else, now or later (null). INVALID_ARGUMENT where the id was used for another request. An empty id is
   // never equal to another.
   absl::StatusOr<std::shared_ptr<SharedAnswer>> Join(std::string_view request_id, const grpc::ByteBuffer& request,
-                                                     std::shared_ptr<UnaryCall> call) EPLB_EXCLUDES(mutex_);
+                                                     std::shared_ptr<PendingCall> call) EPLB_EXCLUDES(mutex_);
 
   // Answers all who wait.
   void Complete(const std::shared_ptr<SharedAnswer>& shared, const absl::StatusOr<grpc::ByteBuffer>& answer)
@@ -65,8 +66,12 @@ class RequestCache {
   // Forgets an answer that nobody waits for any more; false where somebody does.
   bool AbandonIfUnwanted(const std::shared_ptr<SharedAnswer>& shared) EPLB_EXCLUDES(mutex_);
 
+  // Whether nobody waits for it now. Somebody may still come to until it is abandoned.
+  bool IsUnwanted(const SharedAnswer& shared) EPLB_EXCLUDES(mutex_);
+
  private:
-  void Evict() EPLB_REQUIRES(mutex_);
+  // Drops answers, oldest first: those that are over, and more while any bound is passed.
+  void Evict(std::size_t max_entries) EPLB_REQUIRES(mutex_);
   void Keep(const std::shared_ptr<SharedAnswer>& shared, const grpc::ByteBuffer& answer) EPLB_REQUIRES(mutex_);
 
   const RequestCacheOptions options_;

@@ -8,6 +8,7 @@
 #include "eplb/v1/rebalance.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
+#include "server/base/utf8.h"
 
 namespace eplb {
 namespace {
@@ -18,7 +19,7 @@ using v1::RebalanceRequest;
 bool ReadText(google::protobuf::io::CodedInputStream& input, std::string& text) {
   std::uint32_t length = 0;
   return input.ReadVarint32(&length) && length <= static_cast<std::uint32_t>(INT32_MAX) &&
-         input.ReadString(&text, static_cast<int>(length));
+         input.ReadString(&text, static_cast<int>(length)) && IsUtf8(text);
 }
 
 bool ReadFlag(google::protobuf::io::CodedInputStream& input, bool& flag) {

@@ -40,7 +40,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const ServerOptions&
                                                             RpcObserver* observer) {
   std::unique_ptr<RpcServer> server(new RpcServer());
   EPLB_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, MakeServerCredentials(options.tls));
-  server->service_ = std::make_unique<EplbService>(parts, options.authorization);
+  EplbServiceParts parts_within_size = parts;
+  parts_within_size.limits.max_answer_bytes = options.max_message_bytes;
+  server->service_ = std::make_unique<EplbService>(parts_within_size, options.authorization);
   EPLB_ASSIGN_OR_RETURN(BoundServer main, BuildMainServer(options, credentials, *server->service_, observer));
   server->main_ = std::make_unique<BoundServer>(std::move(main));
   if (!options.health_listen_address.empty()) {

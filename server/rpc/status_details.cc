@@ -12,6 +12,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/base/field_errors.h"
+#include "server/base/utf8.h"
 #include "server/rpc/convert/duration_message.h"
 
 namespace eplb {
@@ -56,8 +57,8 @@ std::string_view DefaultReason(absl::StatusCode code) {
 }
 
 std::string Cut(std::string_view text, std::size_t limit) {
-  if (text.size() <= limit) return std::string(text);
-  return std::string(text.substr(0, limit - 3)) + "...";
+  if (text.size() <= limit) return CutToUtf8(text, limit);
+  return CutToUtf8(text, limit - 3) + "...";
 }
 
 std::string Message(const absl::Status& status) {
@@ -111,10 +112,17 @@ google::rpc::PreconditionFailure MakePreconditionFailure(const std::string& reas
   return failure;
 }
 
-google::rpc::RetryInfo MakeRetryInfo(const absl::Status& status) {
+absl::Duration RetryDelay(const absl::Status& status) {
+  const bool may_pass =
+      status.code() == absl::StatusCode::kResourceExhausted || status.code() == absl::StatusCode::kUnavailable;
+  if (!may_pass) return absl::InfiniteDuration();
   absl::Duration delay = kDefaultRetryDelay;
   const std::string stated = Payload(status, kRetryDelayUrl);
   if (!stated.empty()) absl::ParseDuration(stated, &delay);
+  return delay;
+}
+
+google::rpc::RetryInfo MakeRetryInfo(absl::Duration delay) {
   google::rpc::RetryInfo info;
   WriteDuration(delay, *info.mutable_retry_delay());
   return info;
@@ -147,9 +155,8 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kFailedPrecondition) {
     details.add_details()->PackFrom(MakePreconditionFailure(info.reason(), message));
   }
-  if (status.code() == absl::StatusCode::kResourceExhausted || status.code() == absl::StatusCode::kUnavailable) {
-    details.add_details()->PackFrom(MakeRetryInfo(status));
-  }
+  const absl::Duration retry_delay = RetryDelay(status);
+  if (retry_delay < absl::InfiniteDuration()) details.add_details()->PackFrom(MakeRetryInfo(retry_delay));
   return {static_cast<grpc::StatusCode>(status.code()), message, details.SerializeAsString()};
 }
 

@@ -11,23 +11,20 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/rpc/pending_call.h"
 
 namespace eplb {
 
 // One unary call, answered once, by whoever comes first: the service, on any thread and at any time, or the call's own
 // end. Owned by gRPC until it is done, and by all who may still answer. Thread-safe.
-class UnaryCall final : public grpc::ServerUnaryReactor {
+class UnaryCall final : public grpc::ServerUnaryReactor, public PendingCall {
  public:
   // `response` belongs to gRPC and is written before the answer only.
   static std::shared_ptr<UnaryCall> Start(grpc::CallbackServerContext* context, grpc::ByteBuffer* response);
 
-  // Answers with the serialized response, or with the error. Does nothing where the call has been answered or ended.
-  void Finish(const absl::StatusOr<grpc::ByteBuffer>& answer);
-
-  // Nobody waits for an answer any more: it was given, or the call was cancelled, or its deadline has passed.
-  bool finished() const;
-  // InfiniteFuture where the caller set none.
-  absl::Time deadline() const { return deadline_; }
+  void Finish(const absl::StatusOr<grpc::ByteBuffer>& answer) override;
+  bool finished() const override;
+  absl::Time deadline() const override { return deadline_; }
 
  private:
   UnaryCall(grpc::CallbackServerContext* context, grpc::ByteBuffer* response);

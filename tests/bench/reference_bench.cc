@@ -7,6 +7,7 @@
 #include "server/balancer/balancer.h"
 #include "server/balancer/reference/reference_policy.h"
 #include "tests/bench/shapes.h"
+#include "tests/support/published_policy.h"
 
 namespace eplb::bench {
 namespace {
@@ -14,8 +15,8 @@ namespace {
 void RunReference(benchmark::State& state, const Shape& shape) {
   const Topology topology = TopologyOf(shape);
   const LoadMatrix loads = LognormalLoads(shape, 1);
-  ReferencePolicy policy(ReferenceChoosesHierarchical(topology) ? HierarchicalShape(shape.experts, topology)
-                                                                : GlobalShape(shape.experts, topology));
+  ReferencePolicy policy(PublishedPolicy(topology) == Policy::kHierarchical ? HierarchicalShape(shape.experts, topology)
+                                                                            : GlobalShape(shape.experts, topology));
   for (auto _ : state) {
     for (int layer = 0; layer < shape.layers; ++layer) {
       policy.Run(loads.layer(layer));
@@ -28,7 +29,7 @@ void RunPlan(benchmark::State& state, const Shape& shape) {
   const Topology topology = TopologyOf(shape);
   const LoadSample sample{.loads = LognormalLoads(shape, 1)};
   const RebalanceProblem problem{.topology = &topology, .samples = {&sample, 1}};
-  const Policy policy = ReferenceChoosesHierarchical(topology) ? Policy::kHierarchical : Policy::kGlobal;
+  const Policy policy = PublishedPolicy(topology);
   double balancedness = 0;
   double bound = 0;
   for (auto _ : state) {

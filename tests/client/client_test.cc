@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +22,10 @@
 namespace eplb {
 namespace {
 
+using ::testing::Contains;
+using ::testing::Each;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // Options whose waits are noted instead of waited.
@@ -97,6 +101,70 @@ TEST(ClientTest, CallsThatAServerCancelledAreTriedAgain) {
   const auto client = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
   EXPECT_TRUE((*client)->Rebalance(MakeRequest()).ok());
   EXPECT_THAT(waits, SizeIs(2));
+}
+
+// Loses the first answer to each id, and remembers all ids.
+class ForgetfulService final : public v1::EplbService::Service {
+ public:
+  grpc::Status Rebalance(grpc::ServerContext*, const v1::RebalanceRequest* request, v1::RebalanceResponse*) override {
+    const bool is_new = ids.empty() || ids.back() != request->request_id();
+    ids.push_back(request->request_id());
+    return is_new ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "") : grpc::Status::OK;
+  }
+  std::vector<std::string> ids;
+};
+
+TEST(ClientTest, WhatPublishesIsTriedAgainUnderOneIdOfItsOwn) {
+  ForgetfulService service;
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  std::vector<absl::Duration> waits;
+  const auto client = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
+  const auto other = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
+  v1::RebalanceRequest publish;
+  publish.set_deployment("prod/r1");
+  EXPECT_TRUE((*client)->Rebalance(publish).ok());
+  EXPECT_TRUE((*client)->Rebalance(publish).ok());
+  EXPECT_TRUE((*other)->Rebalance(publish).ok());
+  publish.set_request_id("mine");
+  EXPECT_TRUE((*client)->Rebalance(publish).ok());
+  ASSERT_THAT(service.ids, SizeIs(8));
+  const std::set<std::string> different(service.ids.begin(), service.ids.end());
+  EXPECT_THAT(different, SizeIs(4)) << "one for each call, whoever makes it";
+  EXPECT_THAT(different, Not(Contains("")));
+  EXPECT_EQ(service.ids.back(), "mine");
+  for (const std::string& id : different) EXPECT_LE(id.size(), 128U);
+}
+
+TEST(ClientTest, WhatPublishesNothingNeedsNoId) {
+  ForgetfulService service;
+  service.ids = {""};  // so that the first try is answered
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  std::vector<absl::Duration> waits;
+  const auto client = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
+  EXPECT_TRUE((*client)->Rebalance(MakeRequest()).ok());
+  v1::RebalanceRequest dry;
+  dry.set_deployment("prod/r1");
+  dry.set_validate_only(true);
+  EXPECT_TRUE((*client)->Rebalance(dry).ok());
+  EXPECT_THAT(service.ids, Each(""));
+}
+
+TEST(ClientTest, AMessageThatIsTooLargeIsNotTriedAgain) {
+  const InProcessServer server({.server = {.max_message_bytes = 1000}});
+  std::vector<absl::Duration> waits;
+  const auto client = Client::Create(Options(server.address(), waits));
+  const absl::Status status =
+      (*client)->Rebalance(MakeRequest({.layers = 9, .experts = 64, .slots = 64, .gpus = 4})).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_THAT(waits, SizeIs(0));
 }
 
 TEST(ClientTest, APastDeadlineIsAnError) {

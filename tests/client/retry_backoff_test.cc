@@ -1,11 +1,9 @@
 #include "client/retry_backoff.h"
 
-#include <grpcpp/support/status.h>
 #include <gtest/gtest.h>
 
 #include "client/error_details.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
+#include "tests/support/error_details.h"
 
 namespace eplb {
 namespace {
@@ -16,14 +14,7 @@ const RetryOptions kOptions = {.max_attempts = 6,
                                .max_backoff = absl::Milliseconds(400),
                                .backoff_multiplier = 2.0};
 
-// RESOURCE_EXHAUSTED as a server sends it that asks to wait.
-absl::Status BusyFor(int seconds) {
-  google::rpc::RetryInfo retry_info;
-  retry_info.mutable_retry_delay()->set_seconds(seconds);
-  google::rpc::Status details;
-  details.add_details()->PackFrom(retry_info);
-  return StatusFromGrpc(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "busy", details.SerializeAsString()));
-}
+absl::Status BusyFor(int seconds) { return StatusFromGrpc(BusyStatus(seconds)); }
 
 TEST(RetryBackoffTest, WaitsGrowToTheBoundAndThenEnd) {
   RetryBackoff backoff(kOptions, 1);
@@ -41,7 +32,9 @@ TEST(RetryBackoffTest, OnlyWhatMayPassIsTriedAgain) {
   EXPECT_EQ(backoff.NextWait(absl::InvalidArgumentError(""), kLong), std::nullopt);
   EXPECT_EQ(backoff.NextWait(absl::DeadlineExceededError(""), kLong), std::nullopt);
   EXPECT_EQ(backoff.NextWait(absl::InternalError(""), kLong), std::nullopt);
-  EXPECT_TRUE(backoff.NextWait(absl::ResourceExhaustedError(""), kLong).has_value());
+  EXPECT_EQ(backoff.NextWait(absl::ResourceExhaustedError("larger than max"), kLong), std::nullopt)
+      << "gRPC's own word for a message that is too large";
+  EXPECT_TRUE(backoff.NextWait(BusyFor(1), kLong).has_value());
   EXPECT_TRUE(backoff.NextWait(absl::CancelledError(""), kLong).has_value()) << "a server that closes under the call";
 }
 

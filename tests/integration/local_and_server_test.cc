@@ -52,6 +52,34 @@ class LocalAndServerTest : public ::testing::Test {
     ASSERT_TRUE(local.erase("compute_ms") == 1 && remote.erase("compute_ms") == 1);
     EXPECT_EQ(local.dump(), remote.dump()) << ::testing::PrintToString(arguments);
   }
+  // The same of the copies that lead there from --current.
+  void ExpectTheSameTransfers(std::vector<std::string> arguments) const {
+    ExpectTheSame(arguments);
+    arguments.insert(arguments.end(), {"--transfers", directory_.Path("transfers.csv")});
+    std::vector<std::string> files;
+    for (const std::vector<std::string>& where : {std::vector<std::string>{"--local"}, {"--server", address_}}) {
+      std::vector<std::string> with_place = arguments;
+      with_place.insert(with_place.end(), where.begin(), where.end());
+      const ProgramResult result = Run(with_place);
+      ASSERT_EQ(result.exit_code, 0) << result.err;
+      files.push_back(ReadFile(directory_.Path("transfers.csv")));
+    }
+    EXPECT_EQ(files[0], files[1]) << ::testing::PrintToString(arguments);
+    EXPECT_GT(files[0].size(), 60U) << "more than the header";
+  }
+  // Both refuse it, in the same words.
+  static void ExpectTheSameRefusal(const std::vector<std::string>& arguments, const std::string& words) {
+    std::vector<std::string> errors;
+    for (const std::vector<std::string>& where : {std::vector<std::string>{"--local"}, {"--server", address_}}) {
+      std::vector<std::string> with_place = arguments;
+      with_place.insert(with_place.end(), where.begin(), where.end());
+      const ProgramResult result = Run(with_place);
+      EXPECT_EQ(result.exit_code, 2) << ::testing::PrintToString(with_place);
+      EXPECT_THAT(result.err, HasSubstr(words));
+      errors.push_back(result.err);
+    }
+    EXPECT_EQ(errors[0], errors[1]);
+  }
   std::string Generate(const std::vector<std::string>& flags) const {
     const std::string path = directory_.Path("loads.csv");
     std::vector<std::string> arguments = {EPLB_EPLBCTL, "generate", "--output", path};
@@ -109,17 +137,8 @@ TEST_F(LocalAndServerTest, DrainingAndDeadGpusAreEmptiedAlikeByTheSameTransfers)
                                               {"--drain-gpus", "0", "--exclude-gpus", "3"}}) {
     std::vector<std::string> arguments = {"--loads", loads, "--slots", "32", "--gpus", "4", "--current", current};
     arguments.insert(arguments.end(), out.begin(), out.end());
-    ExpectTheSame(arguments);
-    std::vector<std::string> files;
-    for (const std::vector<std::string>& where : {std::vector<std::string>{"--local"}, {"--server", address_}}) {
-      std::vector<std::string> with_file = arguments;
-      with_file.insert(with_file.end(), where.begin(), where.end());
-      with_file.insert(with_file.end(), {"--transfers", directory_.Path("transfers.csv")});
-      ASSERT_EQ(Run(with_file).exit_code, 0);
-      files.push_back(ReadFile(directory_.Path("transfers.csv")));
-    }
-    EXPECT_EQ(files[0], files[1]);
-    EXPECT_THAT(files[0], HasSubstr("step\n3,"));
+    ExpectTheSameTransfers(arguments);
+    EXPECT_THAT(ReadFile(directory_.Path("transfers.csv")), HasSubstr("step\n3,"));
   }
 }
 
@@ -135,6 +154,73 @@ TEST_F(LocalAndServerTest, UnevenFleetsTravelAlike) {
       "fleet.json",
       R"({"slots_per_gpu": [6, 5, 4, 4], "gpu_speed": [1, 1, 0.5, 2], "num_nodes": 2, "excluded_gpus": [1]})");
   ExpectTheSame({"--loads", loads, "--topology", topology, "--policy", "optimized"});
+}
+
+TEST_F(LocalAndServerTest, SlotsThatGpusDoNotShareEvenlyArePlannedAlike) {
+  const std::string loads = Generate({"--layers", "2", "--experts", "8"});
+  ExpectTheSame({"--loads", loads, "--slots", "10", "--gpus", "4"});
+  const std::string topology = directory_.Write("fleet.json", R"({"num_gpus": 4, "num_slots": 11})");
+  ExpectTheSame({"--loads", loads, "--topology", topology, "--exclude-gpus", "2"});
+}
+
+TEST_F(LocalAndServerTest, EverythingThatMakesNoSenseIsRefusedAlike) {
+  const std::string loads = Generate({"--layers", "2", "--experts", "8"});
+  const std::string current = directory_.Path("current.json");
+  ASSERT_EQ(Run({"--loads", loads, "--slots", "12", "--gpus", "4", "--local", "--output", current}).exit_code, 0);
+  const auto refused = [&](std::vector<std::string> more, const std::string& words) {
+    more.insert(more.begin(), {"--loads", loads, "--gpus", "4"});
+    ExpectTheSameRefusal(more, words);
+  };
+  refused({"--slots", "10", "--policy", "global"}, "topology: uneven slots");
+  refused({"--slots", "10", "--policy", "hierarchical"}, "topology: uneven slots");
+  refused({"--slots", "12", "--policy", "global", "--honour-groups"}, "options.honour_groups: true");
+  refused({"--slots", "12", "--policy", "global", "--work-limit", "5"}, "options.work_limit: 5");
+  refused({"--slots", "12", "--current", current, "--moves-per-layer", "1", "--work-limit", "9"},
+          "options.work_limit: 9: must be 0 with a budget");
+  refused({"--slots", "12", "--work-limit", "200000000"}, "options.work_limit: 200000000: must be from 0 to 10000000");
+  refused({"--slots", "12", "--moves-total", "1"}, "options.budget: needs the current placement");
+  refused({"--slots", "12", "--min-replicas", "5"}, "constraints.min_replicas: 5: must be from 0 to 4");
+  refused({"--slots", "4"}, "num_slots: 4: must be at least the number of experts, 8");
+}
+
+TEST_F(LocalAndServerTest, BudgetsInBytesCountAnExpertAlike) {
+  const std::string loads = Generate({"--layers", "4", "--experts", "16"});
+  const std::string current = directory_.Path("current.json");
+  ASSERT_EQ(Run({"--loads", loads, "--slots", "24", "--gpus", "4", "--local", "--output", current}).exit_code, 0);
+  const std::string later = Generate({"--layers", "4", "--experts", "16", "--seed", "9"});
+  const std::vector<std::string> base = {"--loads", later, "--slots", "24", "--gpus", "4", "--current", current};
+  for (const std::vector<std::string>& budget : {std::vector<std::string>{"--move-bytes", "220200960"},
+                                                 {"--move-bytes", "5000", "--bytes-per-expert", "1000"},
+                                                 {"--moves-per-layer", "1"},
+                                                 {"--moves-total", "3"}}) {
+    std::vector<std::string> arguments = base;
+    arguments.insert(arguments.end(), budget.begin(), budget.end());
+    ExpectTheSameTransfers(arguments);
+  }
+  // Room for five experts of the size that counts where none is given.
+  std::vector<std::string> five = base;
+  five.insert(five.end(), {"--move-bytes", "220200960"});
+  EXPECT_LE(Plan(five, {"--local"})["fetches"].get<int>(), 5);
+}
+
+TEST_F(LocalAndServerTest, TheWayFromACurrentPlacementIsTheSameForEveryPolicy) {
+  const std::string loads = Generate({"--layers", "4", "--experts", "256"});
+  const std::string current = directory_.Path("current.json");
+  const std::vector<std::string> fleet = {"--slots", "288", "--gpus", "32", "--nodes", "4", "--groups", "8"};
+  std::vector<std::string> first = {"--loads", loads, "--local", "--output", current};
+  first.insert(first.end(), fleet.begin(), fleet.end());
+  ASSERT_EQ(Run(first).exit_code, 0);
+  const std::string later = Generate({"--layers", "4", "--experts", "256", "--seed", "2"});
+  for (const std::vector<std::string>& how : {std::vector<std::string>{"--policy", "global"},
+                                              {"--policy", "hierarchical"},
+                                              {"--policy", "optimized"},
+                                              {"--drain-gpus", "5"},
+                                              {"--drain-gpus", "5", "--exclude-gpus", "6", "--moves-per-layer", "3"}}) {
+    std::vector<std::string> arguments = {"--loads", later, "--current", current};
+    arguments.insert(arguments.end(), fleet.begin(), fleet.end());
+    arguments.insert(arguments.end(), how.begin(), how.end());
+    ExpectTheSameTransfers(arguments);
+  }
 }
 
 TEST_F(LocalAndServerTest, MeasuredLoadsPlaceAlike) {

@@ -41,6 +41,15 @@ inline std::string Reason(const grpc::Status& status) {
   return info ? info->reason() : "";
 }
 
+// RESOURCE_EXHAUSTED as a server sends it that asks to come back after these seconds.
+inline grpc::Status BusyStatus(int seconds) {
+  google::rpc::RetryInfo retry_info;
+  retry_info.mutable_retry_delay()->set_seconds(seconds);
+  google::rpc::Status details;
+  details.add_details()->PackFrom(retry_info);
+  return {grpc::StatusCode::RESOURCE_EXHAUSTED, "busy", details.SerializeAsString()};
+}
+
 }  // namespace eplb
 
 #endif  // EPLB_TESTS_SUPPORT_ERROR_DETAILS_H_

@@ -12,10 +12,11 @@
 namespace eplb::testing {
 
 // Plans some other valid placement each time, the contiguous one turned by `turns` within each layer, so that a loop
-// always has something to publish; or nothing, where told so. Thread-safe.
+// always has something to publish; or nothing, where told so. Gives up where its input says so. Thread-safe.
 class ScriptedPlanner final : public TickPlanner {
  public:
   absl::StatusOr<TickPlan> Plan(const TickInput& input) const override {
+    if (input.stop && input.stop()) return absl::CancelledError("given up");
     const int plans = ++plans_;
     double tokens = 0;
     for (const double load : input.history.back().layer(0)) tokens += load;

@@ -16,12 +16,6 @@ namespace {
 
 constexpr std::size_t kMostNamed = 8;  // experts that a message lists
 
-void CheckRange(FieldErrors& errors, std::string_view field, int value, int low, int high) {
-  if (value < low || value > high) {
-    errors.Add(field, absl::StrCat(value), absl::StrCat("must be from ", low, " to ", high));
-  }
-}
-
 // Slots of the usable GPUs of each node, each GPU counting at most `most_per_gpu`.
 std::vector<std::int64_t> NodeCapacity(const Topology& topology, std::int64_t most_per_gpu) {
   std::vector<std::int64_t> capacity(Index(topology.num_nodes()), 0);
@@ -142,8 +136,8 @@ absl::Status CheckGroups(const PlacementConstraints& constraints, int num_expert
 absl::Status CheckConstraints(const PlacementConstraints& constraints, int num_layers, int num_experts,
                               const Topology& topology) {
   FieldErrors errors("constraints.");
-  CheckRange(errors, "min_replicas", constraints.min_replicas, 1, topology.num_gpus());
-  CheckRange(errors, "min_nodes_per_expert", constraints.min_nodes_per_expert, 1, topology.num_nodes());
+  errors.CheckRange("min_replicas", constraints.min_replicas, 1, topology.num_gpus());
+  errors.CheckRange("min_nodes_per_expert", constraints.min_nodes_per_expert, 1, topology.num_nodes());
   if (constraints.honour_groups && constraints.min_nodes_per_expert > 1) {
     errors.Add("min_nodes_per_expert", absl::StrCat(constraints.min_nodes_per_expert),
                "must be 1 with honour_groups, which keeps each expert on one node");
@@ -156,10 +150,11 @@ absl::Status CheckConstraints(const PlacementConstraints& constraints, int num_l
   if (!budgets.empty() && budgets.size() != Index(num_layers)) {
     errors.Add("slot_budget_per_layer", absl::StrCat(budgets.size(), " entries"),
                absl::StrCat("must have one for each of ", num_layers, " layers, or none"));
+    return errors.ToStatus();  // there may be millions
   }
   for (std::size_t layer = 0; layer < budgets.size(); ++layer) {
-    CheckRange(errors, absl::StrCat("slot_budget_per_layer[", layer, "]"), budgets[layer], num_experts,
-               std::max(num_experts, topology.num_slots()));
+    errors.CheckRange(absl::StrCat("slot_budget_per_layer[", layer, "]"), budgets[layer], num_experts,
+                      std::max(num_experts, topology.num_slots()));
   }
   return errors.ToStatus();
 }

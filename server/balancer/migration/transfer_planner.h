@@ -37,6 +37,9 @@ struct TransferCounts {
   int within_node = 0;   // between two GPUs of one node
   int across_nodes = 0;  // the rest
   int no_source = 0;     // none of these: the weights come from elsewhere, such as a checkpoint
+
+  // What comes from outside the node.
+  int inter_node_fetches() const { return across_nodes + no_source; }
 };
 
 // The way from one layer's slots to another's: a transfer for every slot whose expert changes, grouped into the

@@ -44,10 +44,6 @@ ReferenceShape GlobalShape(int num_experts, const Topology& topology) {
   return {.num_experts = num_experts, .num_slots = topology.num_slots(), .num_gpus = topology.num_gpus()};
 }
 
-bool ReferenceChoosesHierarchical(const Topology& topology) {
-  return topology.num_groups() % topology.num_nodes() == 0;
-}
-
 ReferencePolicy::ReferencePolicy(const ReferenceShape& shape)
     : shape_(shape),
       loads_(Size(shape.num_experts)),

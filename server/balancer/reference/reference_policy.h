@@ -30,9 +30,6 @@ absl::Status ValidateReferenceShape(const ReferenceShape& shape);
 ReferenceShape HierarchicalShape(int num_experts, const Topology& topology);
 ReferenceShape GlobalShape(int num_experts, const Topology& topology);
 
-// The published algorithm decides so: hierarchical iff nodes divide groups.
-bool ReferenceChoosesHierarchical(const Topology& topology);
-
 // The expert-parallel load balancer that DeepSeek published (deepseek-ai/EPLB, eplb.py, rebalance_experts), one layer
 // at a time: expert groups are packed to nodes, experts replicated within each node, replicas packed to the node's
 // GPUs. Arithmetic is float32 as in the original; ties, which the original leaves to its sort, go to the lowest index.

@@ -36,15 +36,14 @@ struct SampleLoads {
 // is as low as the work limit lets it find, with every rule of PlacementConstraints kept, nothing on excluded GPUs and
 // no two replicas of an expert on one GPU (where a GPU has more slots than there are experts, and only there, the slots
 // left over repeat experts).
-// Where nothing but the search decides, it is not worse than the published greedy policy with its twins taken apart, and
-// so on no layer worse than that policy where it makes none. Where it does, twins may be what makes it good: two of an
-// expert's r replicas on a GPU are a share of 2 / r there, which no layout without twins can give. With two slots per
-// GPU and few experts that decides one layer in a hundred, by a hundredth. Example, 8 GPUs x 2 slots, loads 362 855 356
-// 2095 1590 1783 718 1098: with one twin 1125.8, the optimum without 1143.3. Traffic shares (share_search.h) give any
-// share without the waste of a slot.
-// Deterministic: the same input gives the same slots on every run, thread and machine; ties are settled by the lowest
-// GPU, slot or expert at every step. The loads of one layer never influence another.
-// Owns all scratch memory: after the first layer nothing is allocated. Not thread-safe: one for each worker.
+// Where nothing but the search decides, it is not worse than the published greedy policy with its twins taken apart,
+// and so on no layer worse than that policy where it makes none. Where it does, twins may be what makes it good: two of
+// an expert's r replicas on a GPU are a share of 2 / r there, which no layout without twins can give. With two slots
+// per GPU and few experts that decides one layer in a hundred, by a hundredth. Example, 8 GPUs x 2 slots, loads 362 855
+// 356 2095 1590 1783 718 1098: with one twin 1125.8, the optimum without 1143.3. Traffic shares (share_search.h) give
+// any share without the waste of a slot. Deterministic: the same input gives the same slots on every run, thread and
+// machine; ties are settled by the lowest GPU, slot or expert at every step. The loads of one layer never influence
+// another. Owns all scratch memory: after the first layer nothing is allocated. Not thread-safe: one for each worker.
 class LayerSearch {
  public:
   // The problem is feasible: the usable slots hold every expert min_replicas times, with groups kept together if

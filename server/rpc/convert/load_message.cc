@@ -1,6 +1,5 @@
 #include "server/rpc/convert/load_message.h"
 
-#include <cmath>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -137,8 +136,8 @@ std::vector<int> ReadModelLayers(const v1::LoadSample& sample, FieldErrors& erro
 }
 
 bool CheckWeight(FieldErrors& errors, int sample, double weight) {
-  if (std::isfinite(weight) && weight >= 0) return true;
-  errors.Add(absl::StrCat("samples[", sample, "].weight"), absl::StrCat(weight), "must be finite and at least 0");
+  if (weight >= 0 && weight <= kMaxSampleWeight) return true;
+  errors.Add(absl::StrCat("samples[", sample, "].weight"), absl::StrCat(weight), "must be from 0 to 2^53");
   return false;
 }
 
@@ -182,6 +181,10 @@ std::vector<LoadSample> ReadLoadSamples(const LoadSampleMessages& samples, const
     const double weight = samples[i].has_weight() ? samples[i].weight() : 1.0;
     FieldErrors own;
     const bool counts = !CheckWeight(own, i, weight) || weight > 0;
+    if (!v1::Phase_IsValid(samples[i].phase())) {
+      own.Add(absl::StrCat("samples[", i, "].phase"), absl::StrCat(static_cast<int>(samples[i].phase())),
+              "must be a known phase");
+    }
     std::vector<double> values = SampleReader(i, shape, current, own).Read(samples[i]);
     any_weight = any_weight || counts;
     errors.Merge("", own.ToStatus());

@@ -35,7 +35,10 @@ void WriteEntries(const std::vector<std::int32_t>& entries, v1::LayerPlacement& 
 
 void WriteRouting(std::span<const std::int32_t> slots, int num_experts, const LayerPlacementDetail& detail,
                   v1::LayerPlacement& message) {
-  const std::vector<std::vector<std::int32_t>> slots_of_experts = LogicalToPhysical(slots, num_experts);
+  std::vector<std::vector<std::int32_t>> slots_of_experts = LogicalToPhysical(slots, num_experts);
+  for (std::size_t slot = 0; slot < detail.replica_ranks.size(); ++slot) {
+    slots_of_experts[Index(slots[slot])][Index(detail.replica_ranks[slot])] = static_cast<std::int32_t>(slot);
+  }
   std::size_t most_replicas = 0;
   for (const auto& slots_of : slots_of_experts) most_replicas = std::max(most_replicas, slots_of.size());
   const bool has_room = static_cast<std::size_t>(detail.max_routing_entries) >= most_replicas;

@@ -49,6 +49,8 @@ struct LayerPlacementDetail {
   // numbers that suit them best. Empty and null: by the shares alone.
   std::span<const double> loads = {};
   EntryCounts* entry_counts = nullptr;
+  // [slots] as in RebalancePlan: the order of an expert's slots in the inverse map. Empty: they rise.
+  std::span<const std::int32_t> replica_ranks = {};
 };
 
 // States one layer. The inverse map lists slots as EntryCounts counts them where loads are known and there is room for

@@ -11,25 +11,17 @@
 namespace eplb {
 namespace {
 
-bool CheckRange(FieldErrors& errors, std::string_view field, std::int64_t value, std::int64_t low, std::int64_t high) {
-  if (value >= low && value <= high) return true;
-  errors.Add(field, absl::StrCat(value),
-             high == std::numeric_limits<std::int64_t>::max() ? absl::StrCat("must be at least ", low)
-                                                              : absl::StrCat("must be from ", low, " to ", high));
-  return false;
-}
-
-constexpr std::int64_t kNoBound = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kNoBound = FieldErrors::kNoBound;
 
 MoveBudget ReadBudget(const v1::MoveBudget& message, bool has_current, FieldErrors& errors) {
   MoveBudget budget;
-  if (message.has_per_layer() && CheckRange(errors, "options.budget.per_layer", message.per_layer(), 0, kNoBound)) {
+  if (message.has_per_layer() && errors.CheckRange("options.budget.per_layer", message.per_layer(), 0, kNoBound)) {
     budget.per_layer = message.per_layer();
   }
-  if (message.has_total() && CheckRange(errors, "options.budget.total", message.total(), 0, kNoBound)) {
+  if (message.has_total() && errors.CheckRange("options.budget.total", message.total(), 0, kNoBound)) {
     budget.total = static_cast<int>(std::min<std::int64_t>(message.total(), std::numeric_limits<int>::max()));
   }
-  if (message.has_bytes() && CheckRange(errors, "options.budget.bytes", message.bytes(), 0, kNoBound)) {
+  if (message.has_bytes() && errors.CheckRange("options.budget.bytes", message.bytes(), 0, kNoBound)) {
     budget.bytes = message.bytes();
   }
   if (!budget.unlimited() && !has_current) {
@@ -61,6 +53,7 @@ void AddNeedsOptimized(std::string_view field, std::int64_t value, FieldErrors& 
 void CheckCombination(const v1::PlanOptions& message, const RequestedPlan& plan, FieldErrors& errors) {
   const bool within_budget = !plan.options.budget.unlimited() || plan.gate;
   if (IsReferencePolicy(plan.options.policy)) {
+    if (message.work_limit() > 0) AddNeedsOptimized("options.work_limit", message.work_limit(), errors);
     if (!plan.options.budget.unlimited()) errors.Add("options.budget", "", "needs the optimized policy");
     if (plan.gate) errors.Add("options.gate", "", "needs the optimized policy");
     if (plan.options.policy == Policy::kGlobal && message.honour_groups()) {
@@ -115,12 +108,12 @@ RequestedPlan ReadPlanOptions(const v1::PlanOptions& message, std::int64_t bytes
   } else if (*policy != Policy::kAuto) {
     options.policy = *policy;
   }
-  CheckRange(errors, "options.work_limit", message.work_limit(), 0, limits.max_work);
+  errors.CheckRange("options.work_limit", message.work_limit(), 0, limits.max_work);
   if (message.work_limit() > 0) options.work_limit = message.work_limit();
   options.budget = ReadBudget(message.budget(), has_current, errors);
-  CheckRange(errors, "bytes_per_expert", bytes_per_expert, 0, kNoBound);
+  errors.CheckRange("bytes_per_expert", bytes_per_expert, 0, kNoBound);
   options.bytes_per_expert = bytes_per_expert > 0 ? bytes_per_expert : defaults.bytes_per_expert;
-  CheckRange(errors, "options.max_transfers_per_gpu", message.max_transfers_per_gpu(), 0, limits.max_slots);
+  errors.CheckRange("options.max_transfers_per_gpu", message.max_transfers_per_gpu(), 0, limits.max_slots);
   options.max_transfers_per_gpu =
       message.max_transfers_per_gpu() > 0 ? message.max_transfers_per_gpu() : defaults.max_transfers_per_gpu;
   options.traffic_shares = message.traffic_shares();
@@ -136,8 +129,8 @@ PlacementConstraints ReadConstraints(const v1::PlacementConstraints& message, bo
       .min_nodes_per_expert = std::max(message.min_nodes_per_expert(), 1),
       .honour_groups = honour_groups,
       .stable_local_slots = !message.has_stable_local_slots() || message.stable_local_slots()};
-  CheckRange(errors, "constraints.min_replicas", message.min_replicas(), 0, shape.num_gpus);
-  CheckRange(errors, "constraints.min_nodes_per_expert", message.min_nodes_per_expert(), 0, shape.num_nodes);
+  errors.CheckRange("constraints.min_replicas", message.min_replicas(), 0, shape.num_gpus);
+  errors.CheckRange("constraints.min_nodes_per_expert", message.min_nodes_per_expert(), 0, shape.num_nodes);
   if (IsReferencePolicy(policy)) {
     if (message.min_replicas() > 1) AddNeedsOptimized("constraints.min_replicas", message.min_replicas(), errors);
     if (message.min_nodes_per_expert() > 1) {
@@ -156,8 +149,8 @@ PlacementConstraints ReadConstraints(const v1::PlacementConstraints& message, bo
     return constraints;
   }
   for (int layer = 0; layer < slots.size(); ++layer) {
-    CheckRange(errors, absl::StrCat("constraints.slot_budget_per_layer[", layer, "]"), slots[layer], shape.num_experts,
-               shape.num_slots);
+    errors.CheckRange(absl::StrCat("constraints.slot_budget_per_layer[", layer, "]"), slots[layer], shape.num_experts,
+                      shape.num_slots);
   }
   constraints.slot_budget_per_layer = {slots.begin(), slots.end()};
   return constraints;

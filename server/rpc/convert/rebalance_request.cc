@@ -11,29 +11,11 @@
 #include "server/base/status_macros.h"
 #include "server/rpc/convert/load_message.h"
 #include "server/rpc/convert/placement_message.h"
+#include "server/rpc/convert/request_checks.h"
 #include "server/rpc/convert/topology_message.h"
 
 namespace eplb {
 namespace {
-
-constexpr int kMaxRequestIdBytes = 128;
-
-// The GPUs that get no expert: excluded and draining, rising. Adds what is wrong to `errors`.
-std::vector<int> ReadUnusableGpus(const v1::RebalanceRequest& request, int num_gpus, FieldErrors& errors) {
-  std::vector<int> gpus;
-  std::vector<int> draining;
-  ReadGpuList(request.excluded_gpus(), "excluded_gpus", num_gpus, gpus, errors);
-  ReadGpuList(request.draining_gpus(), "draining_gpus", num_gpus, draining, errors);
-  std::ranges::sort(gpus);
-  for (const int gpu : draining) {
-    if (std::ranges::binary_search(gpus, gpu)) {
-      errors.Add("draining_gpus", absl::StrCat(gpu), "must not be in excluded_gpus too");
-    }
-  }
-  gpus.insert(gpus.end(), draining.begin(), draining.end());
-  std::ranges::sort(gpus);
-  return gpus;
-}
 
 // Experts of each layer: as the loads state it, or the current placement where loads are given by slot.
 int FindNumExperts(const LoadShape& shape, const v1::RebalanceRequest& request, const RequestLimits& limits,
@@ -51,13 +33,24 @@ int FindNumExperts(const LoadShape& shape, const v1::RebalanceRequest& request, 
 
 void CheckScalars(const v1::RebalanceRequest& request, FieldErrors& errors) {
   if (request.force()) errors.Add("force", "true", "must be false with samples: nothing is published");
-  if (request.max_routing_entries() < 0) {
-    errors.Add("max_routing_entries", absl::StrCat(request.max_routing_entries()), "must be at least 0");
-  }
-  if (request.request_id().size() > kMaxRequestIdBytes) {
-    errors.Add("request_id", absl::StrCat(request.request_id().size(), " bytes"),
-               absl::StrCat("must be at most ", kMaxRequestIdBytes));
-  }
+  CheckRequestScalars(request, errors);
+}
+
+// Refuses what cannot be answered before it is planned: each slot takes a byte of the answer and each expert too (those
+// from 128 on one more), and so do the parts that are asked for. What still turns out too large is refused later.
+void CheckAnswerFits(const v1::RebalanceRequest& request, const LoadShape& shape, int num_slots,
+                     std::int64_t max_answer_bytes, FieldErrors& errors) {
+  if (max_answer_bytes <= 0) return;
+  const std::int64_t per_slot = request.options().traffic_shares() ? 1 + std::int64_t{sizeof(double)} : 1;
+  const std::int64_t per_expert = request.max_routing_entries() > 0 ? 3 : 1;
+  const std::int64_t experts_bytes =
+      per_expert * shape.num_experts + std::max<std::int64_t>(shape.num_experts - 128, 0);
+  const std::int64_t layer_bytes = max_answer_bytes / std::ssize(shape.model_layers);
+  const std::int64_t most_slots = std::max<std::int64_t>((layer_bytes - experts_bytes) / per_slot, 0);
+  if (num_slots <= most_slots) return;
+  errors.Add("topology.num_slots", absl::StrCat(num_slots),
+             absl::StrCat("must be at most ", most_slots, " in each of ", shape.model_layers.size(),
+                          " layers: the answer must fit into ", max_answer_bytes, " bytes"));
 }
 
 int CountSlots(TopologyOptions options) {
@@ -67,14 +60,14 @@ int CountSlots(TopologyOptions options) {
 }
 
 // The topology with its unusable GPUs taken out; FAILED_PRECONDITION where the rest cannot hold all experts.
-absl::StatusOr<Topology> MakeTopology(TopologyOptions options, std::vector<int> unusable, std::vector<int> draining,
-                                      const LoadShape& shape, const Placement* current) {
-  if (std::ssize(unusable) == options.num_gpus) {
+absl::StatusOr<Topology> MakeTopology(TopologyOptions options, UnusableGpus gpus, const LoadShape& shape,
+                                      const Placement* current) {
+  options.excluded_gpus = gpus.All();
+  options.draining_gpus = std::move(gpus.draining);
+  if (std::ssize(options.excluded_gpus) == options.num_gpus) {
     return absl::FailedPreconditionError(absl::StrCat("all ", options.num_gpus, " GPUs are excluded or draining: ",
                                                       shape.num_experts, " experts cannot be placed in any layer"));
   }
-  options.excluded_gpus = std::move(unusable);
-  options.draining_gpus = std::move(draining);
   EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(std::move(options)));
   const int num_layers = static_cast<int>(shape.model_layers.size());
   EPLB_RETURN_IF_ERROR(CheckFeasible({}, num_layers, shape.num_experts, topology, current));
@@ -97,9 +90,10 @@ absl::StatusOr<RebalanceInput> ReadRebalanceRequest(const v1::RebalanceRequest& 
     errors.Add("topology.num_slots", absl::StrCat(num_slots),
                absl::StrCat("must be at least the number of experts, ", shape->num_experts));
   }
+  CheckAnswerFits(request, *shape, num_slots, limits.max_answer_bytes, errors);
   if (!errors.empty()) return errors.ToStatus();
 
-  std::vector<int> unusable = ReadUnusableGpus(request, hardware->num_gpus, errors);
+  UnusableGpus unusable = ReadUnusableGpus(request, hardware->num_gpus, errors);
   std::optional<Placement> current;
   if (!request.current().empty()) {
     current = ReadPlacement(request.current(), {shape->model_layers, shape->num_experts, num_slots}, "current", errors);
@@ -118,9 +112,8 @@ absl::StatusOr<RebalanceInput> ReadRebalanceRequest(const v1::RebalanceRequest& 
   PlacementConstraints constraints = ReadConstraints(request.constraints(), request.options().honour_groups(),
                                                      plan.options.policy, constraints_shape, errors);
   EPLB_RETURN_IF_ERROR(errors.ToStatus());
-  std::vector<int> draining(request.draining_gpus().begin(), request.draining_gpus().end());
-  EPLB_ASSIGN_OR_RETURN(Topology topology, MakeTopology(*std::move(hardware), std::move(unusable), std::move(draining),
-                                                        *shape, current ? &*current : nullptr));
+  EPLB_ASSIGN_OR_RETURN(Topology topology,
+                        MakeTopology(*std::move(hardware), std::move(unusable), *shape, current ? &*current : nullptr));
   return RebalanceInput{.topology = std::move(topology),
                         .model_layers = std::move(shape->model_layers),
                         .samples = std::move(samples),
@@ -130,6 +123,12 @@ absl::StatusOr<RebalanceInput> ReadRebalanceRequest(const v1::RebalanceRequest& 
                         .gate = std::move(plan.gate),
                         .current_shares = std::move(current_shares),
                         .max_routing_entries = request.max_routing_entries()};
+}
+
+absl::StatusOr<GatedPlan> PlanRequested(const RebalanceInput& input, const ParallelFor& parallel) {
+  if (input.gate) return PlanGatedRebalance(input.problem(), input.options, *input.gate, parallel);
+  EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(input.problem(), input.options, parallel));
+  return GatedPlan{.plan = std::move(plan)};
 }
 
 }  // namespace eplb

@@ -7,9 +7,11 @@
 #include "absl/status/statusor.h"
 #include "eplb/v1/rebalance.pb.h"
 #include "server/balancer/balancer.h"
+#include "server/base/parallel_for.h"
 #include "server/model/load_matrix.h"
 #include "server/model/placement.h"
 #include "server/model/topology.h"
+#include "server/planner/gated_rebalance.h"
 #include "server/rpc/convert/plan_options_message.h"
 #include "server/rpc/convert/request_limits.h"
 
@@ -41,6 +43,10 @@ struct RebalanceInput {
 // in the request; FAILED_PRECONDITION where the usable slots do not cover all experts.
 absl::StatusOr<RebalanceInput> ReadRebalanceRequest(const v1::RebalanceRequest& request, const PlanDefaults& defaults,
                                                     const RequestLimits& limits);
+
+// Plans as the request asks: through its gate where it has one; else gain and cost are not known, and 0. Errors are
+// those of PlanRebalance.
+absl::StatusOr<GatedPlan> PlanRequested(const RebalanceInput& input, const ParallelFor& parallel);
 
 }  // namespace eplb
 

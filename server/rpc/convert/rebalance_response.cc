@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/balancer/balance_metrics.h"
+#include "server/balancer/migration/transfer_planner.h"
 #include "server/balancer/sample_mean.h"
 #include "server/balancer/shares/entry_counts.h"
 #include "server/base/check.h"
+#include "server/base/index.h"
 #include "server/model/contiguous_placement.h"
 #include "server/rpc/convert/duration_message.h"
 #include "server/rpc/convert/placement_message.h"
@@ -69,12 +72,6 @@ void WriteLayerBalance(const LayerReport& layer, int model_layer, double min_bal
   message.set_unchanged_reason(LayerReason(layer, min_balancedness));
 }
 
-double WorstBefore(const RebalancePlan& plan) {
-  double worst = 1.0;
-  for (const LayerReport& layer : plan.layers) worst = std::min(worst, layer.before.balancedness());
-  return worst;
-}
-
 std::int64_t CountAllTwins(const Placement& placement, const Topology& topology) {
   std::int64_t twins = 0;
   for (int layer = 0; layer < placement.num_layers(); ++layer) twins += CountTwins(placement.layer(layer), topology);
@@ -89,16 +86,10 @@ std::int64_t TwinsBefore(const PlanContext& context, const RebalancePlan& plan) 
   return CountAllTwins(*contiguous, context.topology);
 }
 
-bool IsInterNode(const Transfer& transfer, const Topology& topology) {
-  if (transfer.source_slot < 0) return true;
-  return topology.node_of_gpu(topology.gpu_of_slot(transfer.source_slot)) !=
-         topology.node_of_gpu(topology.gpu_of_slot(transfer.target_slot));
-}
-
 void WriteSummary(const PlanContext& context, const RebalancePlan& plan, v1::PlanSummary& summary) {
   summary.set_balancedness_before(plan.balancedness_before());
   summary.set_balancedness_after(plan.balancedness_after());
-  summary.set_worst_balancedness_before(WorstBefore(plan));
+  summary.set_worst_balancedness_before(plan.worst_balancedness_before());
   summary.set_worst_balancedness_after(plan.worst_balancedness_after());
   summary.set_step_time_before(plan.step_time_before());
   summary.set_step_time_after(plan.step_time_after());
@@ -107,18 +98,22 @@ void WriteSummary(const PlanContext& context, const RebalancePlan& plan, v1::Pla
   summary.set_twins_before(TwinsBefore(context, plan));
   summary.set_twins_after(plan.twins());
   summary.set_fetches(plan.fetches());
-  summary.set_inter_node_fetches(std::ranges::count_if(
-      plan.transfers, [&](const Transfer& transfer) { return IsInterNode(transfer, context.topology); }));
+  summary.set_inter_node_fetches(CountTransfers(plan.transfers, context.topology).inter_node_fetches());
   summary.set_fetched_bytes(std::int64_t{plan.fetches()} * context.bytes_per_expert);
   summary.set_steps(plan.transfers.empty() ? 0 : plan.transfers.back().step + 1);
   if (context.current != nullptr) summary.set_unchanged_reason(PlanReason(plan, context.min_balancedness));
 }
 
-LayerPlacementDetail DetailOf(const PlanContext& context, int layer, int num_slots, EntryCounts& entry_counts) {
+LayerPlacementDetail DetailOf(const PlanContext& context, const RebalancePlan& plan, int layer,
+                              EntryCounts& entry_counts) {
+  const int num_slots = plan.placement.num_slots();
   LayerPlacementDetail detail{.expert_count = true, .max_routing_entries = context.max_routing_entries};
   detail.slot_shares = LayerShares(context.slot_shares, layer, num_slots);
   if (context.loads != nullptr) detail.loads = context.loads->layer(layer);
   detail.entry_counts = &entry_counts;
+  if (!plan.replica_ranks.empty() && detail.slot_shares.empty()) {
+    detail.replica_ranks = std::span(plan.replica_ranks).subspan(Index(layer) * Index(num_slots), Index(num_slots));
+  }
   return detail;
 }
 
@@ -131,7 +126,7 @@ void WritePlan(const PlanContext& context, const RebalancePlan& plan, v1::Rebala
   for (std::size_t i = 0; i < context.model_layers.size(); ++i) {
     const int layer = static_cast<int>(i);
     WriteLayerPlacement(placement.layer(layer), placement.num_experts(), context.model_layers[i],
-                        DetailOf(context, layer, placement.num_slots(), entry_counts), *response.add_layers());
+                        DetailOf(context, plan, layer, entry_counts), *response.add_layers());
     WriteLayerBalance(plan.layers[i], context.model_layers[i], context.min_balancedness, *response.add_balance());
   }
   for (const Transfer& transfer : plan.transfers) {

@@ -15,7 +15,9 @@ struct RequestLimits {
   int max_slots = kMaxSlots;      // of a layer
   int max_gpus = kMaxGpus;
   int max_samples = kMaxSamples;
-  std::int64_t max_work = 100'000'000;  // moves evaluated per layer
+  // Moves evaluated per layer; four times the most that any shape gets by default (DefaultWorkLimit).
+  std::int64_t max_work = 10'000'000;
+  std::int64_t max_answer_bytes = 0;  // 0: no bound; a server's is the largest message that it sends
 
   // The same, none above the model's bounds.
   RequestLimits WithinModelBounds() const {
@@ -24,7 +26,8 @@ struct RequestLimits {
             .max_slots = std::min(max_slots, kMaxSlots),
             .max_gpus = std::min(max_gpus, kMaxGpus),
             .max_samples = std::min(max_samples, kMaxSamples),
-            .max_work = max_work};
+            .max_work = max_work,
+            .max_answer_bytes = max_answer_bytes};
   }
 };
 

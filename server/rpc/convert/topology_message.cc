@@ -1,18 +1,12 @@
 #include "server/rpc/convert/topology_message.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <numeric>
-#include <string>
 
 #include "absl/strings/str_cat.h"
 
 namespace eplb {
 namespace {
-
-void CheckRange(FieldErrors& errors, std::string_view field, std::int64_t value, std::int64_t low, std::int64_t high) {
-  if (value >= low && value <= high) return;
-  errors.Add(field, absl::StrCat(value), absl::StrCat("must be from ", low, " to ", high));
-}
 
 // Slots over all GPUs: as stated, or the sum where only slots_per_gpu is. Values that are no sum of valid entries are
 // left to Topology::Create, which names the entry.
@@ -44,33 +38,14 @@ std::optional<TopologyOptions> ReadTopology(const v1::Topology& message, std::st
       .gpu_speed = {message.gpu_speed().begin(), message.gpu_speed().end()},
       .node_of_gpu = {message.node_of_gpu().begin(), message.node_of_gpu().end()},
   };
-  CheckRange(own, "num_gpus", options.num_gpus, 1, limits.max_gpus);
-  CheckRange(own, "num_slots", options.num_slots, 1, limits.max_slots);
-  CheckRange(own, "num_groups", options.num_groups, 1, limits.max_experts);
+  own.CheckRange("num_gpus", options.num_gpus, 1, limits.max_gpus);
+  own.CheckRange("num_slots", options.num_slots, 1, limits.max_slots);
+  own.CheckRange("num_groups", options.num_groups, 1, limits.max_experts);
   if (own.empty()) CheckEvenSlots(own, message);
   if (own.empty()) own.Merge("", Topology::Create(options).status());
   errors.Merge(field, own.ToStatus());
   if (!own.empty()) return std::nullopt;
   return options;
-}
-
-bool ReadGpuList(const google::protobuf::RepeatedField<std::int32_t>& gpus, std::string_view field, int num_gpus,
-                 std::vector<int>& out, FieldErrors& errors) {
-  FieldErrors own;
-  std::vector<bool> seen(static_cast<std::size_t>(num_gpus), false);
-  for (int i = 0; i < gpus.size(); ++i) {
-    const std::string element = absl::StrCat("[", i, "]");
-    if (gpus[i] < 0 || gpus[i] >= num_gpus) {
-      CheckRange(own, element, gpus[i], 0, num_gpus - 1);
-    } else if (seen[static_cast<std::size_t>(gpus[i])]) {
-      own.Add(element, absl::StrCat(gpus[i]), "must not be listed twice");
-    } else {
-      seen[static_cast<std::size_t>(gpus[i])] = true;
-      out.push_back(gpus[i]);
-    }
-  }
-  for (const FieldError& error : own.errors()) errors.Add(std::string(field) + error.field, error.value, error.rule);
-  return own.empty();
 }
 
 v1::Topology TopologyMessage(const TopologyOptions& options) {

@@ -3,10 +3,8 @@
 
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "eplb/v1/topology.pb.h"
-#include "google/protobuf/repeated_field.h"
 #include "server/base/field_errors.h"
 #include "server/model/topology.h"
 #include "server/rpc/convert/request_limits.h"
@@ -17,10 +15,6 @@ namespace eplb {
 // under `field` ("topology" gives "topology.num_gpus"), and is nullopt then.
 std::optional<TopologyOptions> ReadTopology(const v1::Topology& message, std::string_view field,
                                             const RequestLimits& limits, FieldErrors& errors);
-
-// A list of GPUs in [0, num_gpus), none twice. Adds what is wrong to `errors`, under `field`; false then.
-bool ReadGpuList(const google::protobuf::RepeatedField<std::int32_t>& gpus, std::string_view field, int num_gpus,
-                 std::vector<int>& out, FieldErrors& errors);
 
 // States what was read; the excluded GPUs are not part of the message.
 v1::Topology TopologyMessage(const TopologyOptions& options);

@@ -8,14 +8,13 @@
 #include "server/base/status_macros.h"
 #include "server/rpc/convert/duration_message.h"
 #include "server/rpc/convert/rebalance_response.h"
+#include "server/rpc/convert/request_checks.h"
 #include "server/rpc/live_convert/deployment_message.h"
 #include "server/rpc/live_convert/plan_overrides_message.h"
 #include "server/rpc/live_convert/version_message.h"
 
 namespace eplb {
 namespace {
-
-constexpr std::size_t kMaxRequestIdBytes = 128;
 
 // The workers have told these, so a request must not.
 void CheckAbsent(const v1::RebalanceRequest& request, FieldErrors& errors) {
@@ -26,29 +25,9 @@ void CheckAbsent(const v1::RebalanceRequest& request, FieldErrors& errors) {
   }
 }
 
-void CheckScalars(const v1::RebalanceRequest& request, FieldErrors& errors) {
-  for (const int gpu : request.draining_gpus()) {
-    if (std::ranges::find(request.excluded_gpus(), gpu) == request.excluded_gpus().end()) continue;
-    errors.Add("draining_gpus", absl::StrCat(gpu), "must not be in excluded_gpus too");
-  }
-  if (request.bytes_per_expert() < 0) {
-    errors.Add("bytes_per_expert", absl::StrCat(request.bytes_per_expert()), "must be at least 0");
-  }
-  if (request.max_routing_entries() < 0) {
-    errors.Add("max_routing_entries", absl::StrCat(request.max_routing_entries()), "must be at least 0");
-  }
-  if (request.request_id().size() > kMaxRequestIdBytes) {
-    errors.Add("request_id", absl::StrCat(request.request_id().size(), " bytes"),
-               absl::StrCat("must be at most ", kMaxRequestIdBytes));
-  }
-}
-
 PlacementConstraints ReadRules(const v1::PlacementConstraints& message, bool honour_groups, FieldErrors& errors) {
-  const auto check = [&](std::string_view field, int value) {
-    if (value < 0) errors.Add(field, absl::StrCat(value), "must be at least 0");
-  };
-  check("constraints.min_replicas", message.min_replicas());
-  check("constraints.min_nodes_per_expert", message.min_nodes_per_expert());
+  errors.CheckRange("constraints.min_replicas", message.min_replicas(), 0, FieldErrors::kNoBound);
+  errors.CheckRange("constraints.min_nodes_per_expert", message.min_nodes_per_expert(), 0, FieldErrors::kNoBound);
   return {.min_replicas = std::max(message.min_replicas(), 1),
           .min_nodes_per_expert = std::max(message.min_nodes_per_expert(), 1),
           .honour_groups = honour_groups,
@@ -62,11 +41,13 @@ absl::StatusOr<RebalanceNowRequest> ReadLiveRebalance(const v1::RebalanceRequest
                                                       const RequestLimits& limits) {
   FieldErrors errors;
   CheckAbsent(request, errors);
-  CheckScalars(request, errors);
+  CheckRequestScalars(request, errors);
+  errors.CheckRange("bytes_per_expert", request.bytes_per_expert(), 0, FieldErrors::kNoBound);
+  UnusableGpus unusable = ReadUnusableGpus(request, limits.WithinModelBounds().max_gpus, errors);
   RebalanceNowRequest out{.deployment = request.deployment(),
                           .options = ReadPlanOverrides(request.options(), "options", limits, errors),
-                          .excluded_gpus = {request.excluded_gpus().begin(), request.excluded_gpus().end()},
-                          .draining_gpus = {request.draining_gpus().begin(), request.draining_gpus().end()},
+                          .excluded_gpus = std::move(unusable.excluded),
+                          .draining_gpus = std::move(unusable.draining),
                           .validate_only = request.validate_only(),
                           .force = request.force()};
   if (request.bytes_per_expert() > 0) out.options.bytes_per_expert = request.bytes_per_expert();

@@ -13,13 +13,10 @@ namespace eplb {
 namespace {
 
 void ReadBudget(const v1::MoveBudget& message, PlanOverrides& overrides, FieldErrors& errors) {
-  const auto check = [&](std::string_view field, std::int64_t value) {
-    if (value < 0) errors.Add(field, absl::StrCat(value), "must be at least 0");
-  };
   MoveBudget budget;
-  check("budget.per_layer", message.per_layer());
-  check("budget.total", message.total());
-  check("budget.bytes", message.bytes());
+  errors.CheckRange("budget.per_layer", message.per_layer(), 0, FieldErrors::kNoBound);
+  errors.CheckRange("budget.total", message.total(), 0, FieldErrors::kNoBound);
+  errors.CheckRange("budget.bytes", message.bytes(), 0, FieldErrors::kNoBound);
   if (message.has_per_layer()) budget.per_layer = message.per_layer();
   if (message.has_total()) {
     budget.total = static_cast<int>(std::min<std::int64_t>(message.total(), std::numeric_limits<int>::max()));
@@ -64,6 +61,9 @@ PlanOverrides ReadPlanOverrides(const v1::PlanOptions& message, std::string_view
   if (message.has_budget()) ReadBudget(message.budget(), overrides, own);
   if (overrides.policy && IsReferencePolicy(*overrides.policy) && overrides.budget && !overrides.budget->unlimited()) {
     own.Add("budget", "", "needs the optimized policy");
+  }
+  if (overrides.policy && IsReferencePolicy(*overrides.policy) && overrides.work_limit) {
+    own.Add("work_limit", absl::StrCat(*overrides.work_limit), "needs the optimized policy");
   }
   if (message.has_gate()) ReadGate(message.gate(), overrides, own);
   overrides.max_transfers_per_gpu =

@@ -14,8 +14,8 @@
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
 #include "tests/bench/fleet/fleet_load.h"
-#include "tests/support/reconnect_storm.h"
 #include "tests/bench/fleet/server_under_load.h"
+#include "tests/support/reconnect_storm.h"
 
 namespace eplb {
 namespace {

@@ -67,6 +67,44 @@ TEST(BalancerProperty, ReferencePlansKeepEveryRule) {
   }
 }
 
+TEST(BalancerProperty, HierarchicalPlansKeepGroupsOnNodes) {
+  testing::RandomProblems random(15);
+  for (int round = 0; round < 300; ++round) {
+    const int nodes = random.Int(1, 6);
+    const int groups = nodes * random.Int(1, 4);
+    const int group_size = random.Int(1, 8);
+    const int experts = groups * group_size;
+    const int gpus = nodes * random.Int(1, 5);
+    const int slots = gpus * ((experts + gpus - 1) / gpus + random.Int(0, 3));
+    const int layers = random.Int(1, 3);
+    const TopologyOptions options{.num_gpus = gpus, .num_nodes = nodes, .num_groups = groups, .num_slots = slots};
+    const Topology topology = Topology::Create(options).value();
+    const LoadSample sample{.loads = random.Loads(layers, experts)};
+    const RebalanceProblem problem{.topology = &topology, .samples = {&sample, 1}};
+    const RebalancePlan plan = PlanRebalance(problem, {.policy = Policy::kHierarchical}, SerialFor()).value();
+    ASSERT_EQ(plan.placement.num_slots(), slots);
+    for (int layer = 0; layer < layers; ++layer) {
+      SCOPED_TRACE(::testing::Message() << "round " << round << ", layer " << layer);
+      const std::span<const std::int32_t> placed = plan.placement.layer(layer);
+      const std::vector<std::int32_t> counts = CountReplicas(placed, experts);
+      EXPECT_GE(*std::ranges::min_element(counts), 1);
+      EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0), slots) << "no slot is empty";
+      std::vector<int> node_of_group(static_cast<std::size_t>(groups), -1);
+      std::vector<int> groups_on(static_cast<std::size_t>(nodes), 0);
+      for (int slot = 0; slot < slots; ++slot) {
+        const int node = topology.node_of_gpu(topology.gpu_of_slot(slot));
+        int& home = node_of_group[static_cast<std::size_t>(placed[static_cast<std::size_t>(slot)] / group_size)];
+        if (home < 0) ++groups_on[static_cast<std::size_t>(node)];
+        if (home < 0) home = node;
+        EXPECT_EQ(home, node) << "slot " << slot;
+      }
+      EXPECT_EQ(groups_on, std::vector<int>(static_cast<std::size_t>(nodes), groups / nodes));
+      const LayerReport& report = plan.layers[static_cast<std::size_t>(layer)];
+      EXPECT_GE(report.after.max, report.lower_bound * (1 - 1e-12));
+    }
+  }
+}
+
 TEST(BalancerProperty, TheAnswerDoesNotDependOnThreads) {
   testing::RandomProblems random(12);
   const ThreadTeam team(4);

@@ -7,6 +7,7 @@
 #include "server/balancer/lower_bound.h"
 #include "server/base/field_errors.h"
 #include "server/model/contiguous_placement.h"
+#include "server/model/limits.h"
 
 namespace eplb {
 namespace {
@@ -115,6 +116,18 @@ TEST_F(PlanRebalanceTest, BalancesOfSeveralSamplesAreWeightedMeans) {
   EXPECT_LE(plan.layers[0].lower_bound, plan.layers[0].after.max);
 }
 
+// One node holds all of group 0 and so 90 of 100 tokens: 45 on one of its GPUs.
+TEST_F(PlanRebalanceTest, BoundsKnowThatTheHierarchicalPolicyKeepsGroups) {
+  const Topology topology = Topology::Create({.num_gpus = 4, .num_nodes = 2, .num_groups = 2, .num_slots = 8}).value();
+  const LoadSample sample{.loads = Loads(1, 4, {50, 40, 6, 4})};
+  const RebalanceProblem problem{.topology = &topology, .samples = {&sample, 1}};
+  const RebalancePlan hierarchical = PlanRebalance(problem, {.policy = Policy::kHierarchical}, SerialFor()).value();
+  EXPECT_NEAR(hierarchical.layers[0].lower_bound, 45, 1e-3);
+  EXPECT_LE(hierarchical.layers[0].lower_bound, hierarchical.layers[0].after.max);
+  const RebalancePlan global = PlanRebalance(problem, {.policy = Policy::kGlobal}, SerialFor()).value();
+  EXPECT_LT(global.layers[0].lower_bound, 30);
+}
+
 TEST_F(PlanRebalanceTest, BoundsKnowTheSlotBudget) {
   const Topology topology = Topology::Create({.num_gpus = 4, .num_slots = 8}).value();
   const LoadSample sample{.loads = Loads(1, 4, {80, 10, 10, 10})};
@@ -142,6 +155,17 @@ TEST_F(PlanRebalanceTest, RefusesSamplesThatDoNotFit) {
                                           {.loads = Loads(1, 3, {1, 2, 3}), .weight = std::nan("")}};
   problem.samples = ragged;
   EXPECT_THAT(BrokenFields(problem, {}), ElementsAre("samples[1].weight", "samples[1].loads", "samples[2].weight"));
+  // Their sum is infinite, and each one's part of it 0.
+  const std::vector<LoadSample> heavy(2, {.loads = Loads(1, 3, {1, 2, 3}), .weight = 1.7e308});
+  problem.samples = heavy;
+  EXPECT_THAT(BrokenFields(problem, {}), ElementsAre("samples[0].weight", "samples[1].weight"));
+}
+
+TEST_F(PlanRebalanceTest, TheHeaviestWeightsStillPlan) {
+  const std::vector<LoadSample> heavy(2, {.loads = Loads(1, 3, {60, 10, 20}), .weight = kMaxSampleWeight});
+  RebalanceProblem problem = problem_;
+  problem.samples = heavy;
+  EXPECT_EQ(PlanRebalance(problem, {}, SerialFor())->placement, PlanRebalance(problem_, {}, SerialFor())->placement);
 }
 
 TEST_F(PlanRebalanceTest, RefusesACurrentPlacementOfAnotherShape) {

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/base/utf8.h"
 
 namespace eplb {
 namespace {
@@ -47,6 +48,28 @@ TEST(FieldErrors, HostileTextCannotForgeOrGrowTheAnswer) {
   EXPECT_EQ(FieldErrorsOf(status)[0].field, "field?");
   EXPECT_LT(status.message().size(), 100U * FieldErrors::kMaxErrors);
   EXPECT_THAT(Message(status), HasSubstr("and 968 more"));
+}
+
+TEST(FieldErrors, RangesNameBothBoundsOrTheOneThatThereIs) {
+  FieldErrors errors;
+  EXPECT_TRUE(errors.CheckRange("fits", 3, 3, 3));
+  EXPECT_FALSE(errors.CheckRange("low", 2, 3, 5));
+  EXPECT_FALSE(errors.CheckRange("open", -1, 0, FieldErrors::kNoBound));
+  EXPECT_THAT(errors.errors(), ElementsAre(FieldError{"low", "2", "must be from 3 to 5"},
+                                           FieldError{"open", "-1", "must be at least 0"}));
+}
+
+// Protocol buffers drop the details of an error that holds anything but UTF-8.
+TEST(FieldErrors, TextInAnyLanguageStaysWellFormed) {
+  for (const std::string_view last : {"\u00e9", "\u20ac", "\U0001f600"}) {
+    for (std::size_t start = 60; start <= 64; ++start) {
+      const std::string text = std::string(start, 'a') + std::string(last) + "tail of the value";
+      const std::string quoted = QuoteForError(text);
+      EXPECT_TRUE(IsPrintableUtf8(quoted)) << quoted;
+      EXPECT_EQ(quoted, start + last.size() > 64 ? std::string(start, 'a') + "..." : text.substr(0, 64) + "...");
+    }
+  }
+  EXPECT_EQ(QuoteForError("w\xff-7"), "w?-7");
 }
 
 }  // namespace

@@ -88,8 +88,10 @@ TEST(Topology, NamesEachBadEntryOfItsLists) {
   EXPECT_THAT(BrokenFields({.num_gpus = 2, .num_slots = 2, .gpu_speed = {1, std::numeric_limits<double>::quiet_NaN()}}),
               ElementsAre("gpu_speed[1]=nan"));
   EXPECT_THAT(BrokenFields({.num_gpus = 2, .num_slots = 2, .node_of_gpu = {0, 1}}), ElementsAre("node_of_gpu[1]=1"));
+  EXPECT_THAT(BrokenFields({.num_gpus = 3, .num_slots = 3, .excluded_gpus = {3, 0, 0}}),
+              ElementsAre("excluded_gpus[0]=3", "excluded_gpus[2]=0"));
   EXPECT_THAT(BrokenFields({.num_gpus = 2, .num_slots = 2, .excluded_gpus = {2, 0, 0}}),
-              ElementsAre("excluded_gpus[0]=2", "excluded_gpus[2]=0"));
+              ElementsAre("excluded_gpus=3 entries"));
   EXPECT_THAT(BrokenFields({.num_gpus = 2, .num_slots = 2, .excluded_gpus = {0, 1}}),
               ElementsAre("excluded_gpus=2 GPUs"));
 }

@@ -41,6 +41,8 @@ TEST(DeploymentControlTest, RefusesWhatMakesNoSense) {
   EXPECT_THAT(message({.exclude_gpus = {0}, .drain_gpus = {0}}), HasSubstr("named once"));
   EXPECT_THAT(message({.exclude_gpus = {0}, .drain_gpus = {1}}), HasSubstr("must leave a GPU"));
   EXPECT_THAT(message({.comment = std::string(1025, 'x')}), HasSubstr("comment"));
+  EXPECT_EQ(message({.restore_gpus = std::vector<int>(3'000'000, 1)}),
+            "restore_gpus: 3000000 entries: must be at most 2");
 }
 
 TEST(DeploymentControlTest, AHandedBackControlIsCheckedToo) {

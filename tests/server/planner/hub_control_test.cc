@@ -118,6 +118,20 @@ TEST(HubControlTest, ARequestsOptionsAreHonouredOrRefused) {
   EXPECT_THAT(refused({.policy = Policy::kGlobal, .budget = MoveBudget{.per_layer = 1}}), HasSubstr("options.budget"));
   EXPECT_THAT(refused({.policy = Policy::kGlobal, .honour_groups = true}), HasSubstr("options.honour_groups"));
   EXPECT_THAT(refused({.work_limit = 5}), HasSubstr("options.work_limit"));
+  EXPECT_THAT(refused({.policy = Policy::kGlobal, .work_limit = 5}), HasSubstr("options.work_limit"));
+}
+
+TEST(HubControlTest, APlanThatIsGivenUpPublishesNothingAndLeavesNoTrace) {
+  HubWorld world;
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  const DeploymentView before = world.View();
+  const auto given_up = world.hub->RebalanceNow({.deployment = "prod/r1", .force = true, .stop = [] { return true; }});
+  EXPECT_EQ(given_up.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(world.View().placement.version, before.placement.version);
+  EXPECT_EQ(world.View().summary.last_error, "");
+  EXPECT_TRUE(world.hub->RebalanceNow({.deployment = "prod/r1", .force = true})->version.is_set());
 }
 
 TEST(HubControlTest, ADrainingHubPublishesNothingMoreAndTellsEveryone) {

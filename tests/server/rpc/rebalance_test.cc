@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -81,6 +83,34 @@ class PoolBlocker {
   bool done_ = false;
   std::promise<void> release_;
   std::shared_future<void> released_ = release_.get_future().share();
+};
+
+// Counts what is planned.
+class PlanCounter final : public RebalanceObserver {
+ public:
+  void OnPlanned(const RebalanceOutcome&) override { ++planned; }
+  void OnShed() override { ++shed; }
+  void OnDeduplicated() override { ++deduplicated; }
+
+  std::atomic<int> planned = 0;
+  std::atomic<int> shed = 0;
+  std::atomic<int> deduplicated = 0;
+};
+
+// Counts the calls that the server has open.
+class OpenCalls final : public RpcObserver {
+ public:
+  void OnCallStarted(RpcMethod) override { ++open_; }
+  void OnMessageReceived(RpcMethod, std::size_t) override {}
+  void OnMessageSent(RpcMethod, std::size_t) override {}
+  void OnCallFinished(RpcMethod, int, absl::Duration) override { --open_; }
+
+  void WaitForNone() const {
+    while (open_ > 0) std::this_thread::yield();
+  }
+
+ private:
+  std::atomic<int> open_ = 0;
 };
 
 TEST(RebalanceTest, AnswersWhatTheCorePlans) {
@@ -178,6 +208,45 @@ TEST(RebalanceTest, OversizedMessagesAreRefused) {
   EXPECT_TRUE(Call(*stub, request).status.ok()) << "the connection survives";
 }
 
+TEST(RebalanceTest, AnswersThatAreTooLargeNameWhyAndAreNotToBeTriedAgain) {
+  PlanCounter counter;
+  EplbServiceParts parts;
+  parts.rebalance_observer = &counter;
+  InProcessServer server({.server = {.max_message_bytes = 10'000}, .parts = parts});
+  const std::unique_ptr<v1::EplbService::Stub> stub = server.NewStub();
+  v1::RebalanceRequest request = MakeRequest({.layers = 2, .experts = 8, .slots = 6000, .gpus = 4});
+
+  const grpc::Status beforehand = Call(*stub, request).status;
+
+  EXPECT_EQ(beforehand.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Violations(beforehand), ElementsAre("topology.num_slots: 6000: must be at most 4992 in each of 2 layers: "
+                                                  "the answer must fit into 10000 bytes"));
+  EXPECT_EQ(counter.planned, 0);
+
+  request.mutable_topology()->set_num_slots(2000);
+  request.set_max_routing_entries(10'000);
+  const grpc::Status afterwards = Call(*stub, request).status;
+
+  EXPECT_EQ(afterwards.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << afterwards.error_message();
+  ASSERT_EQ(Violations(afterwards).size(), 1U);
+  EXPECT_THAT(Violations(afterwards)[0], HasSubstr("max_routing_entries: 2 layers x 2000 slots: the answer has "));
+  EXPECT_THAT(Violations(afterwards)[0], HasSubstr("must be at most 10000"));
+  EXPECT_EQ(Reason(afterwards), "ANSWER_TOO_LARGE");
+  EXPECT_FALSE(FindDetail<google::rpc::RetryInfo>(afterwards).has_value());
+  request.clear_max_routing_entries();
+  EXPECT_TRUE(Call(*stub, request).status.ok());
+}
+
+TEST(RebalanceTest, NamesThatAreNoTextAreRefusedBeforeAnythingReadsThem) {
+  InProcessServer server;
+  const std::shared_ptr<grpc::Channel> channel = server.NewChannel();
+  for (const std::string& field : {std::string("\x0a\x01\xff"), std::string("\x62\x02\xc3\x28")}) {
+    const grpc::Status status = CallRaw(channel, "/eplb.v1.EplbService/Rebalance", field);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), HasSubstr("no valid eplb.v1.RebalanceRequest"));
+  }
+}
+
 TEST(RebalanceTest, AFullQueueShedsWithRetryInfo) {
   InProcessServer server({.planning_threads = 1, .queue_capacity = 1});
   const std::unique_ptr<v1::EplbService::Stub> stub = server.NewStub();
@@ -203,34 +272,6 @@ TEST(RebalanceTest, TooManyQueuedBytesAreShed) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
-// Counts what is planned.
-class PlanCounter final : public RebalanceObserver {
- public:
-  void OnPlanned(const RebalanceOutcome&) override { ++planned; }
-  void OnShed() override { ++shed; }
-  void OnDeduplicated() override { ++deduplicated; }
-
-  std::atomic<int> planned = 0;
-  std::atomic<int> shed = 0;
-  std::atomic<int> deduplicated = 0;
-};
-
-// Counts the calls that the server has open.
-class OpenCalls final : public RpcObserver {
- public:
-  void OnCallStarted(RpcMethod) override { ++open_; }
-  void OnMessageReceived(RpcMethod, std::size_t) override {}
-  void OnMessageSent(RpcMethod, std::size_t) override {}
-  void OnCallFinished(RpcMethod, int, absl::Duration) override { --open_; }
-
-  void WaitForNone() const {
-    while (open_ > 0) std::this_thread::yield();
-  }
-
- private:
-  std::atomic<int> open_ = 0;
-};
-
 TEST(RebalanceTest, CancelledBeforeTheStartIsNotPlanned) {
   PlanCounter counter;
   OpenCalls calls;
@@ -252,6 +293,90 @@ TEST(RebalanceTest, CancelledBeforeTheStartIsNotPlanned) {
   blocker.Release();
   server.pool().Drain();
   EXPECT_EQ(counter.planned, 0);
+}
+
+// Holds the first loop of a plan before its last layer until it is let go.
+class HeldLoop final : public ParallelFor {
+ public:
+  int width() const override { return 1; }
+  void Run(int count, const std::function<void(int, int)>& body) const override {
+    const bool first = ++runs_ == 1;
+    for (int index = 0; index < count; ++index) {
+      if (first && index == count - 1) {
+        held_.set_value();
+        released_.wait();
+      }
+      body(index, 0);
+    }
+  }
+
+  void WaitUntilHeld() { held_.get_future().wait(); }
+  void Release() { release_.set_value(); }
+  int runs() const { return runs_; }
+
+ private:
+  mutable std::atomic<int> runs_ = 0;
+  mutable std::promise<void> held_;
+  std::promise<void> release_;
+  std::shared_future<void> released_ = release_.get_future().share();
+};
+
+// A server that is in the middle of its first plan.
+struct MidPlan {
+  explicit MidPlan(const v1::RebalanceRequest& first) : request(first) {
+    EplbServiceParts parts;
+    parts.parallel = &loop;
+    parts.rebalance_observer = &counter;
+    server.emplace(InProcessServerOptions{.parts = parts, .planning_threads = 1, .observer = &calls});
+    stub = server->NewStub();
+    stub->async()->Rebalance(&context, &request, &response,
+                             [this](grpc::Status status) { done.set_value(std::move(status)); });
+    loop.WaitUntilHeld();
+  }
+
+  const v1::RebalanceRequest request;
+  HeldLoop loop;
+  PlanCounter counter;
+  OpenCalls calls;
+  std::optional<InProcessServer> server;
+  std::unique_ptr<v1::EplbService::Stub> stub;
+  grpc::ClientContext context;
+  v1::RebalanceResponse response;
+  std::promise<grpc::Status> done;
+};
+
+TEST(RebalanceTest, CancelledInTheMiddleOfThePlanFreesTheThread) {
+  MidPlan plan(MakeRequest());
+  plan.context.TryCancel();
+  EXPECT_EQ(plan.done.get_future().get().error_code(), grpc::StatusCode::CANCELLED);
+  plan.calls.WaitForNone();
+  plan.loop.Release();
+  EXPECT_TRUE(Call(*plan.stub, MakeRequest({.seed = 2})).status.ok()) << "the only thread is free";
+  EXPECT_EQ(plan.counter.planned, 1) << "the first plan was given up";
+}
+
+TEST(RebalanceTest, AShutdownInTheMiddleOfThePlanGivesItUp) {
+  MidPlan plan(MakeRequest());
+  plan.server->server().Shutdown(absl::ZeroDuration());
+  EXPECT_FALSE(plan.done.get_future().get().ok());
+  plan.loop.Release();
+  plan.server->pool().Drain();
+  EXPECT_EQ(plan.counter.planned, 0);
+  EXPECT_EQ(plan.loop.runs(), 1) << "no further loop was begun";
+}
+
+TEST(RebalanceTest, APlanThatOneOfItsCallersStillWaitsForGoesOn) {
+  v1::RebalanceRequest request = MakeRequest();
+  request.set_request_id("step-19");
+  MidPlan plan(request);
+  std::future<grpc::Status> other =
+      std::async(std::launch::async, [&] { return Call(*plan.server->NewStub(), request).status; });
+  while (plan.counter.deduplicated == 0) std::this_thread::yield();
+  plan.context.TryCancel();
+  EXPECT_EQ(plan.done.get_future().get().error_code(), grpc::StatusCode::CANCELLED);
+  plan.loop.Release();
+  EXPECT_TRUE(other.get().ok());
+  EXPECT_EQ(plan.counter.planned, 1);
 }
 
 TEST(RebalanceTest, PastDeadlinesAreNotPlanned) {

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 
 #include "server/base/field_errors.h"
+#include "server/base/utf8.h"
 #include "tests/support/error_details.h"
 
 namespace eplb {
@@ -50,6 +52,30 @@ TEST(StatusDetailsTest, OverloadSaysWhenToRetry) {
     EXPECT_EQ(stated->retry_delay().seconds(), 7);
   }
   EXPECT_FALSE(FindDetail<google::rpc::RetryInfo>(ToGrpcStatus(absl::InternalError("bug"))).has_value());
+}
+
+TEST(StatusDetailsTest, WhatStaysAsItIsHasNoRetryInfo) {
+  const absl::Status error = WithRetryDelay(absl::ResourceExhaustedError("too large"), absl::InfiniteDuration());
+  EXPECT_FALSE(FindDetail<google::rpc::RetryInfo>(ToGrpcStatus(error)).has_value());
+  EXPECT_EQ(Reason(ToGrpcStatus(error)), "OVERLOADED");
+}
+
+// Clients parse the details: a single byte that is no UTF-8 would lose them all.
+TEST(StatusDetailsTest, TextInAnyLanguageKeepsTheDetailsReadable) {
+  for (const std::string_view part : {"\u00e9", "\u20ac", "\U0001f600", "\xff"}) {
+    for (std::size_t shift = 0; shift < 4; ++shift) {
+      std::string text(shift, 'a');
+      while (text.size() < 2000) text += part;
+      FieldErrors errors;
+      errors.Add("deployment", text, "must be known");
+      EXPECT_EQ(Violations(ToGrpcStatus(errors.ToStatus())).size(), 1U) << part << shift;
+      const grpc::Status status = ToGrpcStatus(WithMetadata(absl::AbortedError(text), "worker", text));
+      EXPECT_TRUE(IsUtf8(status.error_message()));
+      const auto info = FindDetail<google::rpc::ErrorInfo>(status);
+      ASSERT_TRUE(info.has_value()) << part << shift;
+      EXPECT_TRUE(IsUtf8(info->metadata().at("worker")));
+    }
+  }
 }
 
 TEST(StatusDetailsTest, FailedPreconditionsAreStated) {

@@ -89,9 +89,10 @@ TEST(CheckConstraints, NamesEveryFieldThatBreaksItsRule) {
               ElementsAre("constraints.min_replicas 0", "constraints.min_nodes_per_expert 3"));
   EXPECT_THAT(Fields(CheckConstraints({.min_nodes_per_expert = 2, .honour_groups = true}, 2, 8, topology)),
               ElementsAre("constraints.min_nodes_per_expert 2", "constraints.honour_groups 3 groups"));
+  EXPECT_THAT(Fields(CheckConstraints({.slot_budget_per_layer = {7, 12, 13}}, 3, 8, topology)),
+              ElementsAre("constraints.slot_budget_per_layer[0] 7", "constraints.slot_budget_per_layer[2] 13"));
   EXPECT_THAT(Fields(CheckConstraints({.slot_budget_per_layer = {7, 12, 13}}, 2, 8, topology)),
-              ElementsAre("constraints.slot_budget_per_layer 3 entries", "constraints.slot_budget_per_layer[0] 7",
-                          "constraints.slot_budget_per_layer[2] 13"));
+              ElementsAre("constraints.slot_budget_per_layer 3 entries"));
 }
 
 TEST(LostExperts, AreThoseOnlyOnExcludedGpus) {

@@ -90,6 +90,10 @@ std::vector<BadRequestCase> TopologyCases() {
          r.add_draining_gpus(1);
        },
        "draining_gpus[1] | 1 | must not be listed twice"},
+      {"MillionsExcluded", [](auto& r) { r.mutable_excluded_gpus()->Resize(3'000'000, 1); },
+       "excluded_gpus | 3000000 entries | must be at most 4"},
+      {"MillionsDraining", [](auto& r) { r.mutable_draining_gpus()->Resize(3'000'000, 1); },
+       "draining_gpus | 3000000 entries | must be at most 4"},
       {"ExcludedAndDraining",
        [](auto& r) {
          r.add_excluded_gpus(1);
@@ -131,9 +135,13 @@ std::vector<BadRequestCase> LoadCases() {
       {"TokenOverflows", [](auto& r) { Layer(r, 0).set_tokens(0, std::numeric_limits<std::uint64_t>::max()); },
        "samples[0].layers[0].tokens[0] | 18446744073709551615 | the layer must sum to at most 2^53"},
       {"NegativeWeight", [](auto& r) { r.mutable_samples(0)->set_weight(-0.5); },
-       "samples[0].weight | -0.5 | must be finite and at least 0"},
+       "samples[0].weight | -0.5 | must be from 0 to 2^53"},
       {"NanWeight", [](auto& r) { r.mutable_samples(0)->set_weight(std::numeric_limits<double>::quiet_NaN()); },
-       "samples[0].weight | nan | must be finite and at least 0"},
+       "samples[0].weight | nan | must be from 0 to 2^53"},
+      {"WeightsThatSumToInfinity", [](auto& r) { r.mutable_samples(0)->set_weight(1.7e308); },
+       "samples[0].weight | 1.7e+308 | must be from 0 to 2^53"},
+      {"UnknownPhase", [](auto& r) { r.mutable_samples(0)->set_phase(static_cast<v1::Phase>(3)); },
+       "samples[0].phase | 3 | must be a known phase"},
       {"AllWeightsZero", [](auto& r) { r.mutable_samples(0)->set_weight(0); },
        "samples | all of weight 0 | at least one must have a weight above 0"},
       {"SecondSampleShorter",
@@ -198,9 +206,9 @@ std::vector<BadRequestCase> PlacementAndOptionCases() {
       {"UnknownPolicy", [](auto& r) { r.mutable_options()->set_policy(static_cast<v1::Policy>(77)); },
        "options.policy | 77 | must be a known policy"},
       {"NegativeWork", [](auto& r) { r.mutable_options()->set_work_limit(-1); },
-       "options.work_limit | -1 | must be from 0 to 100000000"},
-      {"TooMuchWork", [](auto& r) { r.mutable_options()->set_work_limit(100'000'001); },
-       "options.work_limit | 100000001 | must be from 0 to 100000000"},
+       "options.work_limit | -1 | must be from 0 to 10000000"},
+      {"TooMuchWork", [](auto& r) { r.mutable_options()->set_work_limit(10'000'001); },
+       "options.work_limit | 10000001 | must be from 0 to 10000000"},
       {"NegativeBudget", [](auto& r) { r.mutable_options()->mutable_budget()->set_per_layer(-1); },
        "options.budget.per_layer | -1 | must be at least 0", true},
       {"BudgetWithoutCurrent", [](auto& r) { r.mutable_options()->mutable_budget()->set_total(3); },
@@ -216,6 +224,12 @@ std::vector<BadRequestCase> PlacementAndOptionCases() {
        "options.gate.inter_node_bytes_per_second | -1 | must be from 0 to 1e+15", true},
       {"NegativeTransfers", [](auto& r) { r.mutable_options()->set_max_transfers_per_gpu(-1); },
        "options.max_transfers_per_gpu | -1 | must be from 0 to 65536"},
+      {"WorkLimitWithAReferencePolicy",
+       [](auto& r) {
+         r.mutable_options()->set_policy(v1::POLICY_GLOBAL);
+         r.mutable_options()->set_work_limit(9);
+       },
+       "options.work_limit | 9 | needs the optimized policy"},
       {"BudgetWithAReferencePolicy",
        [](auto& r) {
          r.mutable_options()->set_policy(v1::POLICY_GLOBAL);
@@ -290,6 +304,23 @@ TEST_P(BadRequestTest, IsNamedWithValueAndBound) {
 
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(FieldErrorTexts(status), ElementsAre(GetParam().error));
+}
+
+// 2 layers of 8 experts: an answer has at least a byte for each slot and each expert.
+TEST(RebalanceRequestTest, WhatCannotBeAnsweredIsRefusedBeforeItIsPlanned) {
+  const v1::RebalanceRequest plain = MakeRequest();
+  EXPECT_TRUE(ReadRebalanceRequest(plain, {}, {.max_answer_bytes = 40}).ok());
+  EXPECT_THAT(FieldErrorTexts(ReadRebalanceRequest(plain, {}, {.max_answer_bytes = 39}).status()),
+              ElementsAre("topology.num_slots | 12 | must be at most 11 in each of 2 layers: the answer must fit into "
+                          "39 bytes"));
+  v1::RebalanceRequest with_shares = plain;
+  with_shares.mutable_options()->set_traffic_shares(true);
+  EXPECT_FALSE(ReadRebalanceRequest(with_shares, {}, {.max_answer_bytes = 231}).ok());
+  EXPECT_TRUE(ReadRebalanceRequest(with_shares, {}, {.max_answer_bytes = 232}).ok());
+  v1::RebalanceRequest with_map = plain;
+  with_map.set_max_routing_entries(4);
+  EXPECT_FALSE(ReadRebalanceRequest(with_map, {}, {.max_answer_bytes = 71}).ok());
+  EXPECT_TRUE(ReadRebalanceRequest(with_map, {}, {.max_answer_bytes = 72}).ok());
 }
 
 std::string CaseName(const ::testing::TestParamInfo<BadRequestCase>& info) { return info.param.name; }

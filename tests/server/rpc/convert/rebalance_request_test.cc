@@ -97,12 +97,12 @@ TEST(RebalanceRequestTest, DefaultsFillWhatIsUnset) {
   EXPECT_TRUE(input->options.budget.unlimited());
   EXPECT_EQ(input->constraints.min_replicas, 1);
 
-  request.mutable_options()->set_policy(v1::POLICY_HIERARCHICAL);
+  request.mutable_options()->set_policy(v1::POLICY_OPTIMIZED);
   request.mutable_options()->set_work_limit(5);
   request.set_bytes_per_expert(6);
   input = ReadRebalanceRequest(request, defaults, {});
   ASSERT_TRUE(input.ok()) << input.status();
-  EXPECT_EQ(input->options.policy, Policy::kHierarchical);
+  EXPECT_EQ(input->options.policy, Policy::kOptimized);
   EXPECT_EQ(input->options.work_limit, 5);
   EXPECT_EQ(input->options.bytes_per_expert, 6);
 }

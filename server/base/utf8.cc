@@ -1,6 +1,6 @@
-#include "server/config/utf8.h"
+#include "server/base/utf8.h"
 
-#include <cstddef>
+#include <algorithm>
 #include <cstdint>
 
 namespace eplb {
@@ -38,7 +38,30 @@ CodePoint Decode(std::string_view text) {
 
 bool IsControl(std::uint32_t value) { return value < 0x20 || (value >= 0x7f && value < 0xa0); }
 
+std::string Cut(std::string_view text, std::size_t limit, bool printable) {
+  std::string out;
+  out.reserve(std::min(text.size(), limit));
+  while (!text.empty()) {
+    const CodePoint point = Decode(text);
+    const bool is_kept = point.length > 0 && !(printable && IsControl(point.value));
+    const std::string_view kept = is_kept ? text.substr(0, point.length) : std::string_view("?");
+    if (out.size() + kept.size() > limit) break;
+    out += kept;
+    text.remove_prefix(std::max<std::size_t>(point.length, 1));
+  }
+  return out;
+}
+
 }  // namespace
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const CodePoint point = Decode(text);
+    if (point.length == 0) return false;
+    text.remove_prefix(point.length);
+  }
+  return true;
+}
 
 bool IsPrintableUtf8(std::string_view text) {
   while (!text.empty()) {
@@ -47,6 +70,12 @@ bool IsPrintableUtf8(std::string_view text) {
     text.remove_prefix(point.length);
   }
   return true;
+}
+
+std::string CutToUtf8(std::string_view text, std::size_t limit) { return Cut(text, limit, /*printable=*/false); }
+
+std::string CutToPrintableUtf8(std::string_view text, std::size_t limit) {
+  return Cut(text, limit, /*printable=*/true);
 }
 
 }  // namespace eplb
