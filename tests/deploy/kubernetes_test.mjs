@@ -14,6 +14,13 @@ const production = overlays['overlays/production'];
 const deploymentsOf = (objects) => objects.filter((object) => object.kind === 'Deployment');
 const containerOf = (deployment) => deployment.spec.template.spec.containers[0];
 const selects = (selector, labels) => Object.entries(selector).every(([key, value]) => labels[key] === value);
+// A LabelSelector, both its forms.
+const matches = ({ matchLabels = {}, matchExpressions = [] }, labels) => selects(matchLabels, labels) &&
+  matchExpressions.every(({ key, operator, values }) => ({ In: values?.includes(labels[key]), NotIn: !values?.includes(labels[key]),
+    Exists: key in labels, DoesNotExist: !(key in labels) })[operator]);
+const examples = Object.fromEntries(readdirSync(join(source, 'deploy/kubernetes/examples')).map((file) =>
+  [file, yaml.parseAllDocuments(readSource(`deploy/kubernetes/examples/${file}`)).map((document) => document.toJS())]));
+const workloads = Object.values(examples).flat().filter(({ spec }) => spec.template);
 
 for (const [path, objects] of Object.entries(overlays)) {
   test(`${path}: every object is valid and has no unknown field`, () => {
@@ -43,6 +50,22 @@ for (const [path, objects] of Object.entries(overlays)) {
       const selected = deploymentsOf(objects).filter((deployment) =>
         selects(selector, deployment.spec.template.metadata.labels));
       assert.equal(selected.length, 1, `${object.kind} ${object.metadata.name}`);
+    }
+  });
+
+  test(`${path}: the network policy lets the pods of every example in, on ports that the server names`, () => {
+    for (const { metadata, spec } of objects.filter(({ kind }) => kind === 'NetworkPolicy')) {
+      const [selected] = deploymentsOf(objects).filter((deployment) =>
+        matches(spec.podSelector, deployment.spec.template.metadata.labels));
+      const named = containerOf(selected).ports.map(({ name }) => name);
+      for (const { port } of spec.ingress.flatMap(({ ports }) => ports)) assert(named.includes(port), `${metadata.name}: ${port}`);
+      const admits = (labels) => spec.ingress.some(({ from, ports }) => ports.some(({ port }) => port === 'grpc') &&
+        from.some(({ podSelector }) => podSelector && matches(podSelector, labels)));
+      assert(workloads.length >= 2);
+      for (const workload of workloads) {
+        assert(admits(workload.spec.template.metadata.labels), `${metadata.name} keeps ${workload.metadata.name} out`);
+      }
+      assert(!admits({ app: 'anybody' }), `${metadata.name} lets anybody in`);
     }
   });
 
