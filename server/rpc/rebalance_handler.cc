@@ -11,6 +11,7 @@
 #include "server/planner/gated_rebalance.h"
 #include "server/rpc/convert/rebalance_request.h"
 #include "server/rpc/convert/rebalance_response.h"
+#include "server/rpc/live_context.h"
 #include "server/rpc/live_convert/live_rebalance_message.h"
 #include "server/rpc/raw_message.h"
 #include "server/rpc/request_head.h"
@@ -135,9 +136,7 @@ absl::Status RebalanceHandler::PlanFromSamples(const v1::RebalanceRequest& reque
 }
 
 absl::Status RebalanceHandler::PlanLive(const v1::RebalanceRequest& request, v1::RebalanceResponse& response) const {
-  if (parts_.hub == nullptr) {
-    return absl::UnimplementedError("this server has no live deployments: Rebalance needs samples");
-  }
+  if (parts_.hub == nullptr) return NoLiveDeployments();
   EPLB_ASSIGN_OR_RETURN(const RebalanceNowRequest now, ReadLiveRebalance(request, parts_.limits));
   const absl::Duration start = parts_.clock->Monotonic();
   EPLB_ASSIGN_OR_RETURN(const RebalanceNowResult result, parts_.hub->RebalanceNow(now));
