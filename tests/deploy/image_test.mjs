@@ -44,6 +44,19 @@ test('the health check asks the health port, in words that eplbctl knows', () =>
   assert.match(run(eplbctl, ['health', '--help']), /HOST:PORT/);
 });
 
+test('the version is that of the source, and no stage is built that is not used', () => {
+  const version = /^project\(eplb VERSION ([\d.]+)/m.exec(readSource('CMakeLists.txt'))[1];
+  assert(instructions('ARG').includes(`VERSION=${version}`));
+  assert(instructions('ARG').includes('BINARIES=build'));
+  assert.deepEqual(instructions('FROM'), ['${BASE_IMAGE} AS build', '${BINARIES} AS binaries', '${BASE_IMAGE}']);
+});
+
+test('build.sh puts the programs that the build stage builds on the image', () => {
+  const [, programs] = /PROGRAMS=\((.+)\)/.exec(readSource('deploy/image/build.sh'));
+  const [, built] = /--target (.+?)  && install/.exec(lines.join('\n').replace(/\s+&&/g, '  &&'));
+  assert.deepEqual(programs.split(' '), built.trim().split(' '));
+});
+
 test('it runs as a number that is not root', () => assert.match(instructions('USER').at(-1), /^[1-9]\d*:[1-9]\d*$/));
 
 test('the build needs no tests', () => assert.match(lines.join('\n'), /-DEPLB_BUILD_TESTS=OFF/));
