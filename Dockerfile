@@ -9,9 +9,8 @@
 #
 #   docker build --build-arg BASE_IMAGE=docker.io/library/debian:bookworm-slim@sha256:DIGEST -t eplb .
 ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
-# The stage, or an image, that /out and /packages are taken from.
-ARG BINARIES=build
 
+# To the empty line: what deploy/image/build.sh --prebuilt leaves out.
 FROM ${BASE_IMAGE} AS build
 WORKDIR /source
 COPY deploy/install_packages.sh deploy/
@@ -30,15 +29,13 @@ RUN cmake --preset release -DEPLB_BUILD_TESTS=OFF -DEPLB_BUILD_BENCHMARKS=OFF -D
  && install -m 644 -D -t /out/usr/share/doc/eplb LICENSE \
  && mkdir /packages && deploy/install_packages.sh print-runtime >/packages/runtime
 
-FROM ${BINARIES} AS binaries
-
 FROM ${BASE_IMAGE}
 # The list of packages is only looked at, so that no copy of it stays in a layer.
-RUN --mount=type=bind,from=binaries,source=/packages,target=/run/packages \
+RUN --mount=type=bind,from=build,source=/packages,target=/run/packages \
     apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(cat /run/packages/runtime) \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
-COPY --from=binaries /out /
+COPY --from=build /out /
 
 ARG VERSION=0.1.0
 ARG REVISION=unknown
