@@ -1,11 +1,16 @@
-# The server and its command line tool, in an image that runs as nobody in particular on a read-only file system.
+# The server, its command line tool and the fleet simulator, in an image that runs as nobody in particular on a read-only
+# file system.
 #
 #   docker build --build-arg REVISION="$(git rev-parse --short=12 HEAD)" -t eplb .
 #   deploy/image/build.sh        the same where there is no registry to pull the base from
 #
-# BASE_IMAGE takes a digest where a rebuild must not move with the tag.
+# A tag moves. Where a rebuild must not, pin the base by its digest, which `skopeo inspect --format '{{.Digest}}'
+# docker://docker.io/library/debian:bookworm-slim` tells:
+#
+#   docker build --build-arg BASE_IMAGE=docker.io/library/debian:bookworm-slim@sha256:DIGEST -t eplb .
 ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
 
+# To the empty line: what deploy/image/build.sh --prebuilt leaves out.
 FROM ${BASE_IMAGE} AS build
 WORKDIR /source
 COPY deploy/install_packages.sh deploy/
@@ -19,19 +24,20 @@ COPY client client
 ARG REVISION=unknown
 ARG JOBS=
 RUN cmake --preset release -DEPLB_BUILD_TESTS=OFF -DEPLB_BUILD_BENCHMARKS=OFF -DEPLB_REVISION="${REVISION}" \
- && cmake --build --preset release -j "${JOBS:-$(nproc)}" --target eplb-server eplbctl \
- && install --strip -D -t /out/usr/local/bin build/release/bin/eplb-server build/release/bin/eplbctl \
- && install -m 644 -D -t /out/usr/share/doc/eplb LICENSE
+ && cmake --build --preset release -j "${JOBS:-$(nproc)}" --target eplb-server eplbctl eplb-simulator \
+ && install --strip -D -t /out/usr/local/bin build/release/bin/eplb-server build/release/bin/eplbctl build/release/bin/eplb-simulator \
+ && install -m 644 -D -t /out/usr/share/doc/eplb LICENSE \
+ && mkdir /packages && deploy/install_packages.sh print-runtime >/packages/runtime
 
 FROM ${BASE_IMAGE}
-# The list of packages is taken from the build stage, so that no copy of it stays in a layer.
-RUN --mount=type=bind,from=build,source=/source/deploy,target=/run/deploy \
+# The list of packages is only looked at, so that no copy of it stays in a layer.
+RUN --mount=type=bind,from=build,source=/packages,target=/run/packages \
     apt-get update -qq \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(/run/deploy/install_packages.sh print-runtime) \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(cat /run/packages/runtime) \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
 COPY --from=build /out /
 
-ARG VERSION=0.0.0
+ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG BASE_IMAGE
 LABEL org.opencontainers.image.title="eplb" \

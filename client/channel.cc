@@ -18,6 +18,9 @@ namespace {
 constexpr char kServiceConfig[] = R"({"loadBalancingConfig": [{"round_robin": {}}]})";
 constexpr absl::Duration kFirstReconnect = absl::Milliseconds(250);
 constexpr absl::Duration kLongestReconnect = absl::Seconds(2);
+// Time that one try to connect has, handshakes included. gRPC calls it a least backoff, but a refused try does not wait
+// for it.
+constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(10);
 
 int Milliseconds(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
@@ -52,7 +55,7 @@ grpc::ChannelArguments Arguments(const ClientOptions& options) {
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // gRPC's own waits (1 s growing to 120 s) would keep a fleet away long after its server is back.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, Milliseconds(kFirstReconnect));
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(kFirstReconnect));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(kConnectTimeout));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Milliseconds(kLongestReconnect));
   if (options.keepalive > absl::ZeroDuration()) {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive));

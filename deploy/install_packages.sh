@@ -10,6 +10,9 @@ runtime=(libgrpc++1.51 libprotobuf32 libspdlog1.10 libprometheus-cpp-core1.0 lib
 build=(g++ cmake ninja-build libgrpc++-dev libgrpc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
        libabsl-dev libspdlog-dev prometheus-cpp-dev libcurl4-openssl-dev nlohmann-json3-dev libcli11-dev zlib1g-dev)
 test=(libgtest-dev libgmock-dev libbenchmark-dev python3 clang clang-tidy clang-format curl prometheus procps openssl)
+# The deploy tests take packages from npm. Not where it comes from elsewhere, as NodeSource's package, which Debian's npm
+# does not go with.
+command -v node >/dev/null && command -v npm >/dev/null || test+=(nodejs npm)
 
 case "${1:-}" in
   print-runtime) echo "${runtime[*]}"; exit 0 ;;

@@ -20,6 +20,8 @@ build_and_test() {
   cmake --build --preset "$1" -j "$jobs" | { grep -vE '^\[[0-9]+/[0-9]+\]' || true; }
   report "$1 built"
   ctest --preset "$1" -j "$jobs" --output-on-failure --no-tests=error "${@:2}" | grep -vE '^ +Start |Passed +[0-9.]+ sec'
+  # ctest says only that they were skipped.
+  grep -ahE '^SKIPPED: ' "build/$1/Testing/Temporary/LastTest.log" | sort | uniq -c | sed -E 's/^ *([0-9]+) /\1 x /' || true
   report "$1 tested"
 }
 

@@ -31,6 +31,7 @@ Command AddPauseCommand(CLI::App& root);
 Command AddResumeCommand(CLI::App& root);
 Command AddDrainCommand(CLI::App& root);
 Command AddRestoreCommand(CLI::App& root);
+Command AddReplanCommand(CLI::App& root);
 Command AddVersionCommand(CLI::App& root);
 
 }  // namespace eplb

@@ -42,11 +42,12 @@ int Run(int argc, char** argv) {
   root.footer(kFooter);
   root.require_subcommand(1);
   root.set_version_flag("--version", "eplbctl " EPLB_VERSION);
-  const std::vector<Command> commands = {
-      AddRebalanceCommand(root), AddCapacityCommand(root), AddConvertCommand(root), AddGenerateCommand(root),
-      AddReplayCommand(root),    AddReportCommand(root),   AddListCommand(root),    AddGetCommand(root),
-      AddWatchCommand(root),     AddTopCommand(root),      AddPauseCommand(root),   AddResumeCommand(root),
-      AddDrainCommand(root),     AddRestoreCommand(root),  AddHealthCommand(root),  AddVersionCommand(root)};
+  const std::vector<Command> commands = {AddRebalanceCommand(root), AddCapacityCommand(root), AddConvertCommand(root),
+                                         AddGenerateCommand(root),  AddReplayCommand(root),   AddReportCommand(root),
+                                         AddListCommand(root),      AddGetCommand(root),      AddWatchCommand(root),
+                                         AddTopCommand(root),       AddPauseCommand(root),    AddResumeCommand(root),
+                                         AddDrainCommand(root),     AddRestoreCommand(root),  AddReplanCommand(root),
+                                         AddHealthCommand(root),    AddVersionCommand(root)};
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Draws dashboards with the figures of a Prometheus, for where there is no Grafana: a picture for each dashboard.
 
-    deploy/grafana/render.py http://127.0.0.1:9090 FOLDER [--seconds 600] [--deployment NAME]
+    deploy/grafana/render.py http://127.0.0.1:9090 FOLDER --deployment NAME [--seconds 600]
 
-Needs Debian's python3-matplotlib. A drawing, not Grafana: the same panels, places, queries and units.
+Needs Debian's python3-matplotlib, which brings Pillow. A drawing, not Grafana: the same panels, places, queries and units.
 """
 
 import argparse
 import datetime
+import hashlib
 import json
 import math
 import pathlib
@@ -17,6 +18,8 @@ import urllib.parse
 import urllib.request
 
 import matplotlib
+import PIL.Image
+import PIL.PngImagePlugin
 
 matplotlib.use("Agg")
 import matplotlib.dates  # noqa: E402
@@ -34,6 +37,9 @@ def with_unit(value, unit):
         return "-"
     if unit == "percentunit":
         return f"{value * 100:.3g} %"
+    if unit == "s" and abs(value) >= 120:
+        factor, name = (86400, "d") if abs(value) >= 2 * 86400 else (3600, "h") if abs(value) >= 7200 else (60, "min")
+        return f"{value / factor:.3g} {name}"
     if unit == "s":
         return f"{value * 1e6:.0f} µs" if value < 1e-3 else f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
     if unit in ("bytes", "Bps"):
@@ -59,8 +65,8 @@ class Source:
         expr = expr.replace("$__rate_interval", "20s").replace("$__range", f"{self.seconds}s")
         return re.sub(r"\$(job|instance|deployment)\b", lambda match: self.chosen.get(match[1], ".+"), expr)
 
-    def over_time(self, expr):
-        step = max(1, self.seconds // 200)
+    def over_time(self, expr, points=200):
+        step = max(1, math.ceil(self.seconds / points))
         return [(line["metric"], [(datetime.datetime.utcfromtimestamp(at), float(value)) for at, value in line["values"]])
                 for line in self._get("query_range", query=self._filled(expr), start=self.end - self.seconds, end=self.end,
                                       step=step)]
@@ -104,8 +110,6 @@ def draw_series(axes, panel, source):
     drawn = [(legend_of(target, metric), line) for target in panel["targets"]
              for metric, line in source.over_time(target["expr"]) if any(value == value for _, value in line)]
     drawn.sort(key=lambda item: item[0])
-    if len(drawn) > 6:  # what never happened only fills the legend
-        drawn = [(name, line) for name, line in drawn if any(value for _, value in line)] or drawn[:1]
     if defaults["custom"]["stacking"]["mode"] == "normal" and drawn:
         times = sorted({at for _, line in drawn for at, _ in line})
         rows = [[dict(line).get(at, 0) for at in times] for _, line in drawn]
@@ -134,13 +138,15 @@ def draw_series(axes, panel, source):
 def draw_table(axes, panel, source):
     bare(axes)
     names = panel["transformations"][1]["options"]["renameByName"]
-    units = {override["matcher"]["options"]: override["properties"][0]["value"] for override in panel["fieldConfig"]["overrides"]}
+    units = {override["matcher"]["options"]: property["value"] for override in panel["fieldConfig"]["overrides"]
+             for property in override["properties"] if property["id"] == "unit"}
     columns = [names[f"Value #{target['refId']}"] for target in panel["targets"]]
     rows = {}
     for column, target in zip(columns, panel["targets"]):
         for metric, value in source.now(target["expr"]):
             rows.setdefault(tuple(metric.values()), {})[column] = value
-    ordered = sorted(rows.items(), key=lambda item: -item[1].get(columns[0], 0))[:10]
+    [order] = panel["options"]["sortBy"]
+    ordered = sorted(rows.items(), key=lambda item: item[1].get(order["displayName"], 0), reverse=order["desc"])[:10]
     cells = [[" ".join(labels), *(with_unit(row.get(column), units[column]) for column in columns)] for labels, row in ordered]
     for line, texts in enumerate([["Deployment", *columns], *cells]):
         for place, text in enumerate(texts):
@@ -150,14 +156,14 @@ def draw_table(axes, panel, source):
 
 def draw_history(axes, panel, source):
     target = panel["targets"][0]
-    lines = [(legend_of(target, metric), line) for metric, line in source.over_time(target["expr"])]
-    lines.sort(key=lambda item: int(item[0]) if item[0].isdigit() else 0)
+    lines = [(legend_of(target, metric), line) for metric, line in source.over_time(target["expr"], panel["maxDataPoints"])]
     times = sorted({at for _, line in lines for at, _ in line})
     if not times:
         return
     cells = [[dict(line).get(at, float("nan")) for at in times] for _, line in lines]
     axes.imshow(cells, aspect="auto", cmap="RdYlGn", vmin=0, vmax=1, interpolation="nearest",
                 extent=(*matplotlib.dates.date2num([times[0], times[-1]]), len(lines) - 0.5, -0.5))
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8))
     axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%H:%M:%S"))
     axes.set_yticks(range(0, len(lines), max(1, len(lines) // 15)), [name for name, _ in lines][::max(1, len(lines) // 15)])
 
@@ -186,18 +192,16 @@ def draw(dashboard, source, path):
             spine.set_color("#2c3035")
         axes.tick_params(colors=FAINT, labelsize=7)
         DRAW[panel["type"]](axes, panel, source)
-    # 64 colours are plenty for lines and text, and make the file a third as large.
     figure.savefig(path, facecolor=PAGE)
     plt.close(figure)
-    shrink(path)
 
 
-def shrink(path):
-    try:
-        from PIL import Image
-    except ImportError:
-        return
-    Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)
+def seal(path, dashboard_text):
+    """Makes the file a third as large, by the colours that lines and text need, and writes into it which dashboard it
+    shows: a test tells by that when the picture is out of date."""
+    notes = PIL.PngImagePlugin.PngInfo()
+    notes.add_text("dashboard-sha256", hashlib.sha256(dashboard_text.encode()).hexdigest())
+    PIL.Image.open(path).convert("RGB").quantize(96).save(path, optimize=True, pnginfo=notes)
 
 
 def main():
@@ -205,16 +209,19 @@ def main():
     parser.add_argument("prometheus", help="address, as http://127.0.0.1:9090")
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--seconds", type=int, default=600, help="how far back to draw")
-    parser.add_argument("--deployment", default=".+", help="the one to draw where a dashboard shows one")
+    parser.add_argument("--deployment", required=True, help="the one to draw where a dashboard shows one")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     end = time.time()
     for path in sorted(pathlib.Path(__file__).parent.glob("eplb-*.json")):
-        dashboard = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        dashboard = json.loads(text)
         single = any(variable["name"] == "deployment" and not variable["multi"] for variable in dashboard["templating"]["list"])
         chosen = {"deployment": arguments.deployment} if single else {}
         source = Source(arguments.prometheus, arguments.seconds, end, chosen)
-        draw(dashboard, source, arguments.folder / f"{path.stem}.png")
+        picture = arguments.folder / f"{path.stem}.png"
+        draw(dashboard, source, picture)
+        seal(picture, text)
 
 
 if __name__ == "__main__":

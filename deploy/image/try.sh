@@ -14,11 +14,11 @@ readonly VERSION
 readonly IMAGE=${1:-localhost/eplb:$VERSION}
 
 for tool in buildah unshare curl; do
-  command -v "$tool" >/dev/null || { echo "$0: $tool is missing" >&2; exit 77; }
+  command -v "$tool" >/dev/null || { echo "SKIPPED: $tool is missing"; exit 77; }
 done
-[[ $(id -u) == 0 ]] || { echo "$0: run as root" >&2; exit 77; }
+[[ $(id -u) == 0 ]] || { echo "SKIPPED: the image is run by root only"; exit 77; }
 buildah() { command buildah --root "$STORAGE/layers" --runroot "$STORAGE/run" --storage-driver vfs "$@"; }
-buildah inspect --type image "$IMAGE" >/dev/null 2>&1 || { echo "$0: no image $IMAGE: run deploy/image/build.sh" >&2; exit 77; }
+buildah inspect --type image "$IMAGE" >/dev/null 2>&1 || { echo "$0: no image $IMAGE: run deploy/image/build.sh" >&2; exit 1; }
 
 container=$(buildah from --pull-never "$IMAGE")
 root=$(buildah mount "$container")
@@ -59,7 +59,8 @@ chown "$user" "$shared"
 # Any free ports instead of the image's own, so that nothing else on this machine is in the way.
 started=$(date +%s%N)
 (in_container /usr/local/bin/eplb-server --grpc.listen_address=127.0.0.1:0 --health.listen_address=127.0.0.1:0 \
-  --metrics.listen_address=127.0.0.1:0 --process.ready_file=/run/ready --drain.delay=0s >"$shared/log" 2>&1) &
+  --metrics.listen_address=127.0.0.1:0 --process.ready_file=/run/ready --drain.delay=0s \
+  --telemetry.report_interval=0.5s >"$shared/log" 2>&1) &
 server=$!
 until [[ -e "$shared/ready" ]]; do
   kill -0 "$server" 2>/dev/null || fail "the server ended"
@@ -86,7 +87,11 @@ eplbctl generate --layers 58 --experts 256 --output /run/loads.csv
 eplbctl rebalance --loads /run/loads.csv --slots 288 --gpus 32 --server "$grpc"
 page=$(curl --fail --silent --show-error "http://$metrics/metrics")
 grep -q '^eplb_rpc_calls_total{code="OK",method="eplb.v1.EplbService/Rebalance"} 1$' <<<"$page" ||
-  grep -q '^eplb_rpc_calls_total{.*Rebalance.*} 1$' <<<"$page" || fail "the metrics do not count the Rebalance: $page"
+  fail "the metrics do not count the Rebalance as OK: $page"
+(in_container /usr/local/bin/eplb-simulator --server "$grpc" --seconds 5)
+page=$(curl --fail --silent --show-error "http://$metrics/metrics")
+grep -q '^eplb_reports_total{deployment="simulated/fleet-0",outcome="folded"} [1-9]' <<<"$page" ||
+  fail "the metrics do not count the simulated fleet's reports: $page"
 
 kill -TERM "$process"
 wait "$server" || fail "the server's exit code after SIGTERM is $?"

@@ -14,6 +14,7 @@
 #include "server/config/address.h"
 #include "server/config/setting_value.h"
 #include "server/planner/adaptive_tick_planner.h"
+#include "server/rpc/certificate_expiry.h"
 
 namespace eplb {
 namespace {
@@ -32,6 +33,11 @@ std::string ReadyText(const BoundAddresses& addresses) {
   if (!addresses.health.empty()) absl::StrAppend(&text, "health=", addresses.health, "\n");
   if (!addresses.metrics.empty()) absl::StrAppend(&text, "metrics=", addresses.metrics, "\n");
   return text;
+}
+
+// 0, long ago, where the file holds no certificate: nobody who starts anew could use it.
+double CertificateExpirySeconds(const std::string& path) {
+  return absl::ToDoubleSeconds(CertificateExpiry(path).value_or(absl::UnixEpoch()) - absl::UnixEpoch());
 }
 
 void WarnOfExposure(const config::v1::ServerConfig& config, Logger& logger) {
@@ -57,6 +63,7 @@ App::App(const Config& config, Logger& logger)
     : config_(config),
       logger_(logger),
       rpc_metrics_(page_.registry()),
+      rpc_log_(logger, rpc_metrics_),
       rebalance_metrics_(page_.registry()),
       hub_metrics_(HubMetricsOptionsOf(config), page_, RealClock()),
       hub_log_(logger, hub_metrics_),
@@ -77,6 +84,10 @@ absl::Status App::StartParts() {
 
 absl::Status App::StartMetrics() {
   page_.AddScrapedGauge(metrics::kPoolQueueDepth, [this] { return static_cast<double>(pool_.queue_depth()); });
+  const std::string& certificate = config_.proto().tls().certificate_file();
+  if (!certificate.empty()) {
+    page_.AddScrapedGauge(metrics::kCertificateExpiry, [certificate] { return CertificateExpirySeconds(certificate); });
+  }
   const std::string& address = config_.proto().metrics().listen_address();
   if (address.empty()) return absl::OkStatus();
   EPLB_ASSIGN_OR_RETURN(metrics_server_, MetricsServer::Start(address, page_));
@@ -85,6 +96,7 @@ absl::Status App::StartMetrics() {
 }
 
 void App::StartHub() {
+  if (!config_.proto().live().enabled()) return;
   const HubOptions options = HubOptionsOf(config_);
   tick_planner_ = std::make_unique<AdaptiveTickPlanner>(live_team_);
   hub_ = CreateHub(options, RealClock(), *tick_planner_, &hub_log_);
@@ -104,7 +116,7 @@ absl::Status App::StartRpc() {
       .request_id_capacity = static_cast<std::size_t>(config_.proto().planner().request_id_capacity()),
   };
   const ServerOptions options = ServerOptionsOf(config_);
-  EPLB_ASSIGN_OR_RETURN(rpc_server_, RpcServer::Start(options, parts, &rpc_metrics_));
+  EPLB_ASSIGN_OR_RETURN(rpc_server_, RpcServer::Start(options, parts, &rpc_log_));
   addresses_.grpc = BoundAddress(options.listen_address, rpc_server_->port());
   if (rpc_server_->health_port() != 0) {
     addresses_.health = BoundAddress(options.health_listen_address, rpc_server_->health_port());

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "server/app/hub_log.h"
 #include "server/app/ready_file.h"
+#include "server/app/rpc_log.h"
 #include "server/base/stoppable_for.h"
 #include "server/base/thread_team.h"
 #include "server/base/worker_pool.h"
@@ -66,6 +67,7 @@ class App {
   // In the order of their making: each may use those above it.
   MetricsPage page_;
   RpcMetrics rpc_metrics_;
+  RpcLog rpc_log_;
   RebalanceMetrics rebalance_metrics_;
   HubMetrics hub_metrics_;
   HubLog hub_log_;
@@ -75,7 +77,7 @@ class App {
   WorkerPool pool_;         // plans for calls
   WorkerPool hub_pool_;     // plans live deployments: its own, so that calls cannot starve them
   std::unique_ptr<TickPlanner> tick_planner_;
-  std::unique_ptr<Hub> hub_;
+  std::unique_ptr<Hub> hub_;                       // null: no live deployments
   std::unique_ptr<MetricsServer> metrics_server_;  // null: none
   std::unique_ptr<RpcServer> rpc_server_;
   std::optional<ReadyFile> ready_file_;

@@ -12,6 +12,8 @@ constexpr std::array<const char*, kNumPhases + 1> kPhaseLabels = {"unspecified",
 
 std::size_t PhaseIndex(std::optional<Phase> phase) { return phase ? static_cast<std::size_t>(*phase) : kNumPhases; }
 
+double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
+
 // Part of the contiguous placement's imbalance that is gone; a contiguous placement that is balanced leaves nothing.
 double ImbalanceReduction(double contiguous_step_time, double live_step_time) {
   const double before = contiguous_step_time - 1;
@@ -22,8 +24,12 @@ double ImbalanceReduction(double contiguous_step_time, double live_step_time) {
 
 SharedSeries::SharedSeries(prometheus::Registry& registry)
     : report_lag(metrics::kReportLag, LatencyBuckets()),
-      plan_duration(AddHistograms(registry, metrics::kPlanDuration).Add({}, LatencyBuckets())),
-      rejections(AddCounters(registry, metrics::kRejections)) {
+      plan_duration(AddHistograms(registry, metrics::kPlanDuration).Add({}, LatencyBuckets())) {
+  auto& rejected = AddCounters(registry, metrics::kRejections);
+  for (std::size_t i = 0; i < rejections.size(); ++i) {
+    const std::string_view reason = RejectionReasonName(static_cast<RejectionReason>(i));
+    rejections[i] = &rejected.Add({{labels::kReason, std::string(reason)}});
+  }
   auto& acknowledgements = AddHistograms(registry, metrics::kAcknowledgementLatency);
   for (std::size_t i = 0; i < acknowledgement_latency.size(); ++i) {
     const std::string_view state = PlacementStateName(static_cast<PlacementState>(i));
@@ -37,12 +43,14 @@ SharedSeries::SharedSeries(prometheus::Registry& registry)
 }
 
 LabelledSeries::LabelledSeries(DeploymentFamilies& families, const std::string& deployment,
-                               std::vector<std::string> layers)
+                               std::vector<std::string> layers, absl::Time now)
     : counters(families, deployment),
       families_(families),
       label_(deployment),
       layer_labels_(std::move(layers)),
-      gauges_(families, deployment) {}
+      gauges_(families, deployment) {
+  gauges_.known_since.Set(UnixSeconds(now));
+}
 
 void LabelledSeries::SetWorkers(int live, int expired, int excluded, int watchers) {
   gauges_.workers[static_cast<std::size_t>(Liveness::kLive)].Set(live);
@@ -96,7 +104,7 @@ void LabelledSeries::SetPredicted(std::optional<Phase> phase, double balancednes
 void LabelledSeries::SetComparison(const SubWindowFigures& figures, absl::Time now) {
   const double live = StepTime(figures.live);
   if (!comparison_) comparison_.emplace(families_, label_);
-  comparison_->last_sub_window.Set(absl::ToDoubleSeconds(now - absl::UnixEpoch()));
+  comparison_->last_sub_window.Set(UnixSeconds(now));
   if (!figures.contiguous.empty()) {
     const double contiguous = StepTime(figures.contiguous);
     comparison_->contiguous_step_time.Set(contiguous);
@@ -182,7 +190,7 @@ void DeploymentMetrics::OnPublish(PlacementVersion version, const PublishFigures
 void DeploymentMetrics::OnAcknowledgement(const PlacementStatus& status, absl::Duration elapsed) {
   shared_.acknowledgement_latency[static_cast<std::size_t>(status.state)]->Observe(absl::ToDoubleSeconds(elapsed));
   if (status.state != PlacementState::kRejected) return;
-  shared_.rejections.Add({{labels::kReason, std::string(RejectionReasonName(status.reason))}}).Increment();
+  shared_.rejections[static_cast<std::size_t>(status.reason)]->Increment();
 }
 
 void DeploymentMetrics::OnRollout(PlacementVersion /*version*/, RolloutOutcome outcome, std::string_view /*worker_id*/,

@@ -23,14 +23,15 @@ struct SharedSeries {
   prometheus::Histogram& plan_duration;
   std::array<prometheus::Histogram*, 5> acknowledgement_latency;             // by PlacementState
   std::array<prometheus::Histogram*, kNumRolloutOutcomes> rollout_duration;  // by RolloutOutcome
-  prometheus::Family<prometheus::Counter>& rejections;
+  std::array<prometheus::Counter*, kNumRejectionReasons> rejections;         // by RejectionReason
 };
 
 // All series of one deployment, which leave the page with it. Thread-safe.
 class LabelledSeries {
  public:
   // `layers` are the label values of per-layer series; empty: none.
-  LabelledSeries(DeploymentFamilies& families, const std::string& deployment, std::vector<std::string> layers);
+  LabelledSeries(DeploymentFamilies& families, const std::string& deployment, std::vector<std::string> layers,
+                 absl::Time now);
 
   DeploymentCounters counters;
 

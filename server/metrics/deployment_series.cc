@@ -55,6 +55,7 @@ DeploymentFamilies::DeploymentFamilies(prometheus::Registry& registry)
       moved_bytes(AddCounters(registry, metrics::kMovedBytes)),
       changed_layers(AddCounters(registry, metrics::kChangedLayers)),
       rollouts(AddCounters(registry, metrics::kRollouts)),
+      known_since(AddGauges(registry, metrics::kKnownSince)),
       workers(AddGauges(registry, metrics::kWorkers)),
       reporting_workers(AddGauges(registry, metrics::kReportingWorkers)),
       watchers(AddGauges(registry, metrics::kWatchers)),
@@ -97,7 +98,8 @@ DeploymentCounters::DeploymentCounters(DeploymentFamilies& families, const std::
       rollouts(ForEach<kNumRolloutOutcomes>(families.rollouts, label, labels::kOutcome, RolloutOutcomeName)) {}
 
 DeploymentGauges::DeploymentGauges(DeploymentFamilies& families, const std::string& label)
-    : workers{GaugeSeries(families.workers, Of(label, labels::kState, labels::kLive)),
+    : known_since(families.known_since, Of(label)),
+      workers{GaugeSeries(families.workers, Of(label, labels::kState, labels::kLive)),
               GaugeSeries(families.workers, Of(label, labels::kState, labels::kExpired)),
               GaugeSeries(families.workers, Of(label, labels::kState, labels::kExcluded))},
       reporting_workers(families.reporting_workers, Of(label)),

@@ -40,6 +40,7 @@ struct DeploymentFamilies {
   CounterFamily& changed_layers;
   CounterFamily& rollouts;
 
+  GaugeFamily& known_since;
   GaugeFamily& workers;
   GaugeFamily& reporting_workers;
   GaugeFamily& watchers;
@@ -88,6 +89,7 @@ struct DeploymentCounters {
 struct DeploymentGauges {
   DeploymentGauges(DeploymentFamilies& families, const std::string& label);
 
+  GaugeSeries known_since;
   std::array<GaugeSeries, 3> workers;  // by Liveness
   GaugeSeries reporting_workers;
   GaugeSeries watchers;

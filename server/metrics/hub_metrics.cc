@@ -72,7 +72,7 @@ HubMetrics::Entry HubMetrics::MakeEntry(const DeploymentSpec& spec) {
   ++labelled_;
   entry.layer_series = layers.size();
   layer_series_ += layers.size();
-  entry.series = std::make_unique<LabelledSeries>(families_, spec.name(), std::move(layers));
+  entry.series = std::make_unique<LabelledSeries>(families_, spec.name(), std::move(layers), clock_.Now());
   return entry;
 }
 

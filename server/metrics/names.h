@@ -60,6 +60,9 @@ inline constexpr Metric kRpcReceivedBytes{"eplb_rpc_received_bytes_total",
                                           "Bytes of the messages received, as serialized."};
 inline constexpr Metric kRpcSentMessages{"eplb_rpc_sent_messages_total", "Messages sent."};
 inline constexpr Metric kRpcSentBytes{"eplb_rpc_sent_bytes_total", "Bytes of the messages sent, as serialized."};
+inline constexpr Metric kCertificateExpiry{
+    "eplb_tls_certificate_expiry_timestamp_seconds",
+    "When the first certificate in tls.certificate_file stops being valid, in unix time; 0: it holds none."};
 
 // Rebalance calls that carry their loads.
 inline constexpr Metric kRebalanceDuration{"eplb_rebalance_duration_seconds", "Time spent computing a placement."};
@@ -99,6 +102,8 @@ inline constexpr Metric kRolloutDuration{"eplb_rollout_duration_seconds",
 inline constexpr Metric kRejections{"eplb_rejections_total", "Placements that a worker rejected, by its reason."};
 
 // One deployment: its workers.
+inline constexpr Metric kKnownSince{"eplb_deployment_known_timestamp_seconds",
+                                    "When this server came to know the deployment, in unix time."};
 inline constexpr Metric kReports{"eplb_reports_total", "Reports taken in, by what became of them."};
 inline constexpr Metric kLostReports{"eplb_lost_reports_total", "Reports that never came, by the gaps in sequence."};
 inline constexpr Metric kWorkers{"eplb_workers", "Workers by liveness."};

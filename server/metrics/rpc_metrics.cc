@@ -5,6 +5,13 @@
 #include "server/base/check.h"
 
 namespace eplb {
+namespace {
+
+prometheus::Labels OutcomeLabels(RpcMethod method, int code) {
+  return {{labels::kMethod, std::string(RpcMethodName(method))}, {labels::kCode, std::string(RpcCodeName(code))}};
+}
+
+}  // namespace
 
 RpcMetrics::RpcMetrics(prometheus::Registry& registry)
     : calls_(AddCounters(registry, metrics::kRpcCalls)), latency_(AddHistograms(registry, metrics::kRpcLatency)) {
@@ -20,6 +27,12 @@ RpcMetrics::RpcMetrics(prometheus::Registry& registry)
                    .received_bytes = &received_bytes.Add(method),
                    .sent_messages = &sent_messages.Add(method),
                    .sent_bytes = &sent_bytes.Add(method)};
+  }
+  for (int method = 0; method <= static_cast<int>(RpcMethod::kUpdateDeployment); ++method) {
+    for (int code = 0; code < kNumRpcCodes; ++code) {
+      outcomes_[static_cast<std::size_t>(method)][static_cast<std::size_t>(code)].calls.store(
+          &calls_.Add(OutcomeLabels(static_cast<RpcMethod>(method), code)), std::memory_order_relaxed);
+    }
   }
 }
 
@@ -49,8 +62,7 @@ RpcMetrics::OutcomeSeries& RpcMetrics::OutcomeOf(RpcMethod method, int code) {
   EPLB_CHECK(code >= 0 && code < kNumRpcCodes);
   OutcomeSeries& outcome = outcomes_[static_cast<std::size_t>(method)][static_cast<std::size_t>(code)];
   if (outcome.latency.load(std::memory_order_acquire) == nullptr) {
-    const prometheus::Labels both = {{labels::kMethod, std::string(RpcMethodName(method))},
-                                     {labels::kCode, std::string(RpcCodeName(code))}};
+    const prometheus::Labels both = OutcomeLabels(method, code);
     outcome.calls.store(&calls_.Add(both), std::memory_order_release);
     outcome.latency.store(&latency_.Add(both, LatencyBuckets()), std::memory_order_release);
   }

@@ -32,7 +32,8 @@ class RpcMetrics final : public RpcObserver {
     prometheus::Counter* sent_messages;
     prometheus::Counter* sent_bytes;
   };
-  // What is counted of a method and a code, made when they first meet.
+  // What is counted of a method and a code. Calls of the service's own methods are there from the start, so that its
+  // first fault is a step from 0 to 1 and not a new series; the rest is made when method and code first meet.
   struct OutcomeSeries {
     std::atomic<prometheus::Counter*> calls{nullptr};
     std::atomic<prometheus::Histogram*> latency{nullptr};

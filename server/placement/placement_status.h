@@ -33,6 +33,8 @@ enum class RejectionReason {
   kAborted,  // because another worker could not prepare it, or because it took too long
 };
 
+inline constexpr int kNumRejectionReasons = static_cast<int>(RejectionReason::kAborted) + 1;
+
 // "unspecified", "base_mismatch", "stale", "invalid_placement", "transfer_failed", "out_of_memory", "aborted".
 std::string_view RejectionReasonName(RejectionReason reason);
 

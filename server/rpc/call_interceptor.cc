@@ -14,6 +14,8 @@ using grpc::experimental::InterceptorBatchMethods;
 // Of these methods the messages are known to be raw bytes.
 bool IsOurs(RpcMethod method) { return method <= RpcMethod::kUpdateDeployment; }
 
+int KnownCode(int code) { return code >= 0 && code < kNumRpcCodes ? code : grpc::StatusCode::UNKNOWN; }
+
 // Follows one call.
 class CallInterceptor final : public grpc::experimental::Interceptor {
  public:
@@ -27,7 +29,10 @@ class CallInterceptor final : public grpc::experimental::Interceptor {
   void Intercept(InterceptorBatchMethods* batch) override {
     if (IsOurs(method_)) ObserveMessages(*batch);
     if (batch->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      End(batch->GetSendStatus().error_code());
+      const grpc::Status status = batch->GetSendStatus();
+      if (!status.ok() && !ended_)
+        observer_.OnCallFailed(method_, KnownCode(status.error_code()), status.error_message());
+      End(status.error_code());
     }
     batch->Proceed();
   }
@@ -47,8 +52,7 @@ class CallInterceptor final : public grpc::experimental::Interceptor {
   void End(int code) {
     if (ended_) return;
     ended_ = true;
-    observer_.OnCallFinished(method_, code >= 0 && code < kNumRpcCodes ? code : grpc::StatusCode::UNKNOWN,
-                             clock_.Monotonic() - start_);
+    observer_.OnCallFinished(method_, KnownCode(code), clock_.Monotonic() - start_);
   }
 
   const RpcMethod method_;

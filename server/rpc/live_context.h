@@ -5,6 +5,7 @@
 #include "server/planner/hub.h"
 #include "server/rpc/authorizer.h"
 #include "server/rpc/convert/request_limits.h"
+#include "server/rpc/status_details.h"
 #include "server/rpc/stream_registry.h"
 #include "server/rpc/watch_event_bytes.h"
 
@@ -19,10 +20,17 @@ struct LiveContext {
   WatchEventBytes event_bytes = {};
 };
 
-// UNIMPLEMENTED where the server keeps no deployments live.
+// What is answered where the server keeps no deployments live.
+inline absl::Status NoLiveDeployments() {
+  return WithReason(
+      absl::FailedPreconditionError("this server keeps no live deployments (live.enabled is false), it only "
+                                    "serves Rebalance with samples: send fleets to one that does"),
+      "LIVE_DEPLOYMENTS_DISABLED");
+}
+
+// FAILED_PRECONDITION where the server keeps no deployments live.
 inline absl::Status CheckLive(const LiveContext& live) {
-  if (live.hub != nullptr) return absl::OkStatus();
-  return absl::UnimplementedError("this server has no live deployments: only Rebalance with samples is served");
+  return live.hub != nullptr ? absl::OkStatus() : NoLiveDeployments();
 }
 
 }  // namespace eplb

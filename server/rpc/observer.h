@@ -45,6 +45,9 @@ class RpcObserver {
   // One message of a call; bytes as serialized, without compression and framing.
   virtual void OnMessageReceived(RpcMethod method, std::size_t bytes) = 0;
   virtual void OnMessageSent(RpcMethod method, std::size_t bytes) = 0;
+  // Before OnCallFinished, where the service ended the call with another code than OK; message as the caller gets it.
+  // Default: does nothing.
+  virtual void OnCallFailed(RpcMethod /*method*/, int /*code*/, std::string_view /*message*/) {}
   // Once for each OnCallStarted. code is in [0, kNumRpcCodes); latency counts from OnCallStarted. A call that ended
   // without a status from the service (its connection broke) is CANCELLED.
   virtual void OnCallFinished(RpcMethod method, int code, absl::Duration latency) = 0;

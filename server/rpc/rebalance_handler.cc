@@ -16,6 +16,7 @@
 #include "server/rpc/convert/rebalance_request.h"
 #include "server/rpc/convert/rebalance_response.h"
 #include "server/rpc/convert/request_checks.h"
+#include "server/rpc/live_context.h"
 #include "server/rpc/live_convert/live_rebalance_message.h"
 #include "server/rpc/raw_message.h"
 #include "server/rpc/request_head.h"
@@ -162,9 +163,7 @@ absl::Status RebalanceHandler::PlanFromSamples(const v1::RebalanceRequest& reque
 
 absl::Status RebalanceHandler::PlanLive(const v1::RebalanceRequest& request, const StopPlan& stop,
                                         v1::RebalanceResponse& response) const {
-  if (parts_.hub == nullptr) {
-    return absl::UnimplementedError("this server has no live deployments: Rebalance needs samples");
-  }
+  if (parts_.hub == nullptr) return NoLiveDeployments();
   EPLB_ASSIGN_OR_RETURN(RebalanceNowRequest now, ReadLiveRebalance(request, parts_.limits));
   now.stop = stop;
   const absl::Duration start = parts_.clock->Monotonic();

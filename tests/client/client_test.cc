@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/rebalance_messages.h"
 #include "server/base/field_errors.h"
+#include "tests/support/freezing_proxy.h"
 #include "tests/support/in_process_server.h"
 #include "tests/support/rebalance_requests.h"
 
@@ -40,6 +41,17 @@ TEST(ClientTest, RefusesOptionsThatCannotWork) {
   const absl::Status status = Client::Create(options).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(FieldErrorsOf(status), SizeIs(3)) << status;
+}
+
+TEST(ClientTest, ASlowConnectionIsWaitedFor) {
+  InProcessServer server;
+  const testing::FreezingProxy slow(server.server().port(), /*first_delay_milliseconds=*/1000);
+  ClientOptions options{.target = slow.address()};
+  options.retry.max_attempts = 1;
+  const auto client = Client::Create(std::move(options));
+  ASSERT_TRUE(client.ok()) << client.status();
+  const auto response = (*client)->Rebalance(MakeRequest());
+  EXPECT_TRUE(response.ok()) << response.status();
 }
 
 TEST(ClientTest, Rebalances) {

@@ -1,6 +1,7 @@
 // Dashboards keep the rules of Grafana's dashboard-linter, and some of our own: no panel without a description, no query
 // that another panel has too, no variable that nobody uses.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -16,6 +17,17 @@ const units = new Set(['short', 'none', 's', 'ms', 'bytes', 'Bps', 'percentunit'
 const rangeFunctions = ['rate', 'irate', 'increase'];
 
 const variable = (dashboard, name) => dashboard.templating.list.find((candidate) => candidate.name === name);
+
+// The text chunks of a PNG file, by keyword.
+function textOf(png) {
+  const found = new Map();
+  for (let at = 8; at < png.length; at += 12 + png.readUInt32BE(at)) {
+    if (png.toString('latin1', at + 4, at + 8) !== 'tEXt') continue;
+    const [keyword, text] = png.toString('latin1', at + 8, at + 8 + png.readUInt32BE(at)).split('\0');
+    found.set(keyword, text);
+  }
+  return found;
+}
 
 test('the files are what make_dashboards.py writes', () => inFolder((folder) => {
   run('python3', [join(source, 'deploy/grafana/make_dashboards.py'), folder]);
@@ -77,6 +89,50 @@ for (const [name, dashboard] of Object.entries(dashboards)) {
         }
       }
     }
+  });
+
+  test(`${name}: names of deployments are not read as regular expressions where one is chosen`, () => {
+    const chosen = variable(dashboard, 'deployment');
+    for (const { panel, expr } of queriesOf(dashboard)) {
+      for (const { metric, labels } of selectors(expr).filter((selector) => selector.labels.has('deployment'))) {
+        // Grafana escapes the values of variables that take several, and puts in those of others as they are.
+        assert.deepEqual(labels.get('deployment'), { op: chosen.multi ? '=~' : '=', value: '$deployment' }, `${panel.title}: ${metric}`);
+      }
+    }
+  });
+
+  test(`${name}: heat maps ask for no more cells than Grafana has room for`, () => {
+    for (const panel of panelsOf(dashboard).filter(({ type }) => type === 'status-history')) {
+      assert(panel.maxDataPoints <= 200, `${panel.title}: ${panel.maxDataPoints}`);
+    }
+  });
+
+  test(`${name}: tables are sorted by a column that they have, and link to dashboards that exist`, () => {
+    for (const panel of panelsOf(dashboard).filter(({ type }) => type === 'table')) {
+      const columns = Object.values(panel.transformations.find(({ id }) => id === 'organize').options.renameByName);
+      assert.equal(panel.options.sortBy.length, 1, panel.title);
+      assert(columns.includes(panel.options.sortBy[0].displayName), panel.title);
+      const links = panel.fieldConfig.overrides.flatMap(({ properties }) => properties).filter(({ id }) => id === 'links')
+        .flatMap(({ value }) => value);
+      assert(links.length > 0, panel.title);
+      for (const { url, title } of links) {
+        const [, uid, parameters] = /^\/d\/([\w-]+)\?(.+)$/.exec(url);
+        assert(title && dashboards[uid], url);
+        for (const [, parameter] of parameters.matchAll(/var-(\w+)=|\$\{(?!__)(\w+):queryparam\}/g)) {
+          if (parameter) assert(variable(dashboards[uid], parameter), `${url}: ${parameter}`);
+        }
+      }
+    }
+  });
+
+  test(`${name}: no query makes up figures that the server does not export`, () => {
+    for (const { panel, expr } of queriesOf(dashboard)) assert.doesNotMatch(expr, /\bvector\(/, panel.title);
+  });
+
+  test(`${name}: its picture is of what it is now`, () => {
+    const notes = textOf(readFileSync(join(source, `deploy/grafana/pictures/${name}.png`)));
+    const hash = createHash('sha256').update(readSource(`deploy/grafana/${name}.json`)).digest('hex');
+    assert.equal(notes.get('dashboard-sha256'), hash, 'run tests/deploy/draw_dashboards.mjs');
   });
 
   test(`${name}: every selector of every query takes job and instance from the variables`, () => {

@@ -4,15 +4,15 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 import { withPrometheus } from './lib/prometheus.mjs';
-import { inFolder, withServer } from './lib/server.mjs';
+import { withServerSets } from './lib/server_sets.mjs';
 import { source } from './lib/tools.mjs';
 import { startTraffic } from './lib/traffic.mjs';
 
 const seconds = Number(process.argv[2] ?? 240);
 
-await inFolder((folder) => withServer(['--metrics.per_layer', '--telemetry.report_interval=1s'], ({ grpc, metrics }) =>
-  withPrometheus({ 'eplb-live-0': metrics }, async ({ address }) => {
-    const traffic = startTraffic(grpc, folder);
+await withServerSets(({ folder, live, plan }) =>
+  withPrometheus({ 'live-0': live.metrics, 'plan-0': plan.metrics }, async ({ address }) => {
+    const traffic = startTraffic(live.grpc, folder);
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     traffic.check();
     const renderer = spawn('/usr/bin/python3', [join(source, 'deploy/grafana/render.py'), `http://${address}`,
@@ -21,4 +21,4 @@ await inFolder((folder) => withServer(['--metrics.per_layer', '--telemetry.repor
     const code = await new Promise((resolve) => renderer.on('exit', resolve));
     if (code !== 0) throw new Error(`render.py: exit code ${code}`);
     await traffic.stop();
-  })));
+  }));

@@ -44,6 +44,25 @@ test('the health check asks the health port, in words that eplbctl knows', () =>
   assert.match(run(eplbctl, ['health', '--help']), /HOST:PORT/);
 });
 
+test('the version is that of the source', () => {
+  const version = /^project\(eplb VERSION ([\d.]+)/m.exec(readSource('CMakeLists.txt'))[1];
+  assert(instructions('ARG').includes(`VERSION=${version}`));
+});
+
+test('build.sh finds the stage that it leaves out where the programs are built already', () => {
+  const [, command] = /sed -e '([^']+)'/.exec(readSource('deploy/image/build.sh'));
+  const left = run('sed', ['-e', command, join(source, 'Dockerfile')]);
+  assert.deepEqual(left.match(/^FROM .*$/gm), ['FROM ${BASE_IMAGE}']);
+  assert.equal(left.match(/\bfrom=build\b/g).length, 2, left);
+  for (const part of ['cmake', 'COPY server']) assert(!left.includes(part), part);
+});
+
+test('build.sh puts the programs that the build stage builds on the image', () => {
+  const [, programs] = /PROGRAMS=\((.+)\)/.exec(readSource('deploy/image/build.sh'));
+  const [, built] = /--target (.+?)  && install/.exec(lines.join('\n').replace(/\s+&&/g, '  &&'));
+  assert.deepEqual(programs.split(' '), built.trim().split(' '));
+});
+
 test('it runs as a number that is not root', () => assert.match(instructions('USER').at(-1), /^[1-9]\d*:[1-9]\d*$/));
 
 test('the build needs no tests', () => assert.match(lines.join('\n'), /-DEPLB_BUILD_TESTS=OFF/));

@@ -1,11 +1,14 @@
 // Manifests: they render, their fields exist, and their parts fit each other.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import test from 'node:test';
 
 import { find, problems, render, requireKubectl } from './lib/kubernetes.mjs';
-import { readSource, readYaml, source, yaml } from './lib/tools.mjs';
+import { selectors } from './lib/promql.mjs';
+import { rules } from './lib/rules.mjs';
+import { inFolder } from './lib/server.mjs';
+import { readSource, readYaml, run, source, yaml } from './lib/tools.mjs';
 
 requireKubectl();
 const overlays = Object.fromEntries(
@@ -14,6 +17,17 @@ const production = overlays['overlays/production'];
 const deploymentsOf = (objects) => objects.filter((object) => object.kind === 'Deployment');
 const containerOf = (deployment) => deployment.spec.template.spec.containers[0];
 const selects = (selector, labels) => Object.entries(selector).every(([key, value]) => labels[key] === value);
+// A LabelSelector, both its forms.
+const matches = ({ matchLabels = {}, matchExpressions = [] }, labels) => selects(matchLabels, labels) &&
+  matchExpressions.every(({ key, operator, values }) => ({ In: values?.includes(labels[key]), NotIn: !values?.includes(labels[key]),
+    Exists: key in labels, DoesNotExist: !(key in labels) })[operator]);
+const examples = Object.fromEntries(readdirSync(join(source, 'deploy/kubernetes/examples')).map((file) =>
+  [file, yaml.parseAllDocuments(readSource(`deploy/kubernetes/examples/${file}`)).map((document) => document.toJS())]));
+const selectorsOfRules = rules.flatMap(({ expr }) => selectors(expr));
+// What runs pods: {name, namespace, labels, spec} of each.
+const workloads = Object.values(examples).flat().filter(({ spec }) => spec.template || spec.containers)
+  .map(({ kind, metadata, spec }) => ({ name: `${kind} ${metadata.name}`, namespace: metadata.namespace,
+    ...(spec.template ? { labels: spec.template.metadata.labels, spec: spec.template.spec } : { labels: metadata.labels, spec }) }));
 
 for (const [path, objects] of Object.entries(overlays)) {
   test(`${path}: every object is valid and has no unknown field`, () => {
@@ -43,6 +57,20 @@ for (const [path, objects] of Object.entries(overlays)) {
       const selected = deploymentsOf(objects).filter((deployment) =>
         selects(selector, deployment.spec.template.metadata.labels));
       assert.equal(selected.length, 1, `${object.kind} ${object.metadata.name}`);
+    }
+  });
+
+  test(`${path}: the network policy lets the pods of every example in, on ports that the server names`, () => {
+    for (const { metadata, spec } of objects.filter(({ kind }) => kind === 'NetworkPolicy')) {
+      const [selected] = deploymentsOf(objects).filter((deployment) =>
+        matches(spec.podSelector, deployment.spec.template.metadata.labels));
+      const named = containerOf(selected).ports.map(({ name }) => name);
+      for (const { port } of spec.ingress.flatMap(({ ports }) => ports)) assert(named.includes(port), `${metadata.name}: ${port}`);
+      const admits = (labels) => spec.ingress.some(({ from, ports }) => ports.some(({ port }) => port === 'grpc') &&
+        from.some(({ podSelector }) => podSelector && matches(podSelector, labels)));
+      assert(workloads.length >= 4);
+      for (const workload of workloads) assert(admits(workload.labels), `${metadata.name} keeps ${workload.name} out`);
+      assert(!admits({ app: 'anybody' }), `${metadata.name} lets anybody in`);
     }
   });
 
@@ -126,10 +154,34 @@ test('production: Prometheus scrapes every pod once, as the job that rules and d
   }
 });
 
+test('production: live and planning servers are told apart by the label that the rules use', () => {
+  const { relabelings } = find(production, 'ServiceMonitor').spec.endpoints[0];
+  const { sourceLabels: [label] } = relabelings.find(({ targetLabel }) => targetLabel === 'component');
+  const podLabel = (deployment) => Object.entries(deployment.spec.template.metadata.labels).find(([key]) =>
+    `__meta_kubernetes_pod_label_${key.replace(/[^a-zA-Z0-9_]/g, '_')}` === label)?.[1];
+  assert.deepEqual(deploymentsOf(production).map((deployment) => [deployment.metadata.name, podLabel(deployment)]).sort(),
+    [['eplb-live', 'live'], ['eplb-plan', 'plan']]);
+  const named = selectorsOfRules.flatMap(({ labels }) => labels.get('component') ?? []).map(({ value }) => value).filter(Boolean);
+  assert.deepEqual([...new Set(named)], ['live']);
+});
+
 test('production: the rules of the operator are the rules of the files', () => {
   const files = ['recording.rules.yaml', 'alerts.rules.yaml'].flatMap((file) => readYaml(`deploy/prometheus/${file}`).groups);
   assert.deepEqual(find(production, 'PrometheusRule').spec.groups, files, 'run deploy/prometheus/make_prometheus_rule.sh');
 });
+
+test('the rules of the operator point to where the runbook is served', () => inFolder((folder) => {
+  const script = join(source, 'deploy/prometheus/make_prometheus_rule.sh');
+  const file = join(folder, 'rule.yaml');
+  for (const base of ['https://git.example.com/eplb/blob/main', 'https://git.example.com/eplb/blob/main/']) {
+    run('bash', [script, base, file]);
+    const urls = yaml.parse(readFileSync(file, 'utf8')).spec.groups.flatMap((group) => group.rules)
+      .filter(({ alert }) => alert).map(({ annotations }) => annotations.runbook_url);
+    assert(urls.length > 10);
+    for (const url of urls) assert.match(url, /^https:\/\/git\.example\.com\/eplb\/blob\/main\/deploy\/RUNBOOK\.md#eplb[a-z]+$/);
+  }
+  assert.throws(() => run('bash', [script, 'deploy folder', file]), /must be an http or https URL/);
+}));
 
 test('production: the ConfigMap of dashboards holds all of them', () => {
   const config = find(production, 'ConfigMap', 'eplb-dashboards');
@@ -140,21 +192,70 @@ test('production: the ConfigMap of dashboards holds all of them', () => {
   assert(JSON.stringify(config.data).length < 900_000, 'a ConfigMap holds at most 1 MiB');
 });
 
+test('the overlay that README.md shows renders, and sets what it says', () => inFolder((folder) => {
+  const [, text] = /```yaml\n([^]*?)```/.exec(readSource('deploy/README.md'));
+  const inTheirFolder = relative(realpathSync(folder), realpathSync(join(source, 'deploy/kubernetes/overlays/production')));
+  writeFileSync(join(folder, 'kustomization.yaml'), text.replace('../production', inTheirFolder));
+  const objects = yaml.parseAllDocuments(run('kubectl', ['kustomize', folder])).map((document) => document.toJS());
+  assert.deepEqual(objects.flatMap(problems), []);
+  for (const deployment of deploymentsOf(objects)) assert.match(containerOf(deployment).image, /^registry\.example\.com\/eplb:[\d.]+$/);
+  for (const kind of ['ServiceMonitor', 'PrometheusRule']) assert.equal(find(objects, kind).metadata.labels.release, 'kube-prometheus-stack');
+  const policies = objects.filter(({ kind }) => kind === 'NetworkPolicy');
+  assert.equal(policies.length, 2);
+  for (const { spec } of policies) {
+    const scrapes = spec.ingress.find(({ ports }) => ports.some(({ port }) => port === 'metrics'));
+    assert.deepEqual(scrapes.from, [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'observability' } } }]);
+  }
+}));
+
 test('example certificates fit: servers by the names of their Services, clients by the identities that have a role', () => {
-  const [server, client] = yaml.parseAllDocuments(readSource('deploy/kubernetes/examples/certificates.yaml'))
-    .map((document) => document.toJS().spec);
+  const [server, ...clients] = examples['certificates.yaml'].map(({ spec }) => spec);
   const services = production.filter(({ kind }) => kind === 'Service').map(({ metadata }) =>
     `${metadata.name}.${metadata.namespace}.svc.cluster.local`);
   assert.deepEqual(server.dnsNames.sort(), services.sort());
   assert.equal(server.secretName, 'eplb-tls');
-  for (const uri of client.uris) assert(readSource('deploy/kubernetes/components/mtls/eplb.textproto').includes(`"${uri}"`), uri);
+  const uris = clients.flatMap((client) => client.uris);
+  assert.equal(uris.length, 2);
+  for (const uri of uris) assert(readSource('deploy/kubernetes/components/mtls/eplb.textproto').includes(`"${uri}"`), uri);
 });
 
 test('examples are valid and have no unknown field', () => {
-  for (const file of ['engine_daemonset.yaml', 'engine_with_sidecar.yaml']) {
-    const objects = yaml.parseAllDocuments(readSource(`deploy/kubernetes/examples/${file}`)).map((document) => document.toJS());
-    assert.deepEqual(objects.flatMap(problems), [], file);
-    const labels = objects.at(-1).spec.template.metadata.labels;
-    assert.equal(labels['eplb-client'], 'true', `${file}: the network policy lets it in`);
+  for (const [file, objects] of Object.entries(examples)) {
+    if (file !== 'certificates.yaml') assert.deepEqual(objects.flatMap(problems), [], file); // no model of cert-manager's
   }
+});
+
+test('examples mount Secrets that the example certificates make, in their own namespace', () => {
+  const made = examples['certificates.yaml'].map(({ metadata, spec }) => `${metadata.namespace}/${spec.secretName}`);
+  const mounted = workloads.flatMap(({ namespace, spec }) => (spec.volumes ?? []).flatMap(({ secret }) =>
+    secret ? `${namespace}/${secret.secretName}` : []));
+  assert(mounted.length > 0);
+  for (const secret of mounted) assert(made.includes(secret), secret);
+});
+
+test('examples call live servers by addresses that the overlays serve', () => {
+  const rendered = [...production, ...overlays['overlays/dev']];
+  const addresses = Object.values(examples).flatMap((objects) => JSON.stringify(objects).match(/dns:\/\/\/[^"\s,]+/g) ?? []);
+  addresses.push(...(readSource('deploy/RUNBOOK.md').match(/eplb-[\w-]+\.eplb\.svc\.cluster\.local:\d+/g) ?? []).map((name) => `dns:///${name}`));
+  assert(addresses.length >= 3);
+  for (const address of addresses) {
+    const [, name, namespace, port] = /^dns:\/\/\/([\w-]+)\.([\w-]+)\.svc\.cluster\.local:(\d+)$/.exec(address) ?? [];
+    const service = rendered.find(({ kind, metadata }) => kind === 'Service' && metadata.name === name && metadata.namespace === namespace);
+    assert(service?.spec.ports.some((each) => each.name === 'grpc' && each.port === Number(port)), address);
+    assert.notEqual(service.metadata.labels['app.kubernetes.io/component'], 'plan', `${address} keeps no fleets`);
+  }
+});
+
+test("examples that run the server's own image run the one that the overlays run", () => {
+  const [image] = new Set(deploymentsOf(overlays['overlays/dev']).map((deployment) => containerOf(deployment).image));
+  const own = workloads.flatMap(({ spec }) => spec.containers).filter((container) => /^eplb:/.test(container.image));
+  assert.deepEqual(own.map((container) => container.image), [image, image]);
+});
+
+test('the adapters of a group tell their pods apart', () => {
+  const [{ spec }] = examples['engine_with_sidecar.yaml'];
+  const [adapter] = spec.template.spec.initContainers;
+  const { name } = adapter.env.find(({ valueFrom }) =>
+    valueFrom.fieldRef.fieldPath === "metadata.labels['apps.kubernetes.io/pod-index']");
+  assert(adapter.args.some((arg) => arg.includes(`$(${name})`)), 'ranks by the index of the pod');
 });

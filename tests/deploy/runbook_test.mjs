@@ -1,12 +1,12 @@
 // The runbook and deploy/README.md against what they speak of: settings, panels, files and log events exist.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 
 import { dashboards, panelsOf } from './lib/dashboards.mjs';
-import { requireServer, settings } from './lib/server.mjs';
-import { readSource, run, source } from './lib/tools.mjs';
+import { inFolder, requireServer, settings } from './lib/server.mjs';
+import { eplbctl, readSource, run, source } from './lib/tools.mjs';
 
 requireServer();
 const runbook = readSource('deploy/RUNBOOK.md');
@@ -36,7 +36,34 @@ test('every alert that a panel refers to exists', () => {
 
 test('every log event that is named is logged', () => {
   const code = run('sh', ['-c', `cat ${join(source, 'server/app')}/*.cc`]);
-  for (const [, event] of runbook.matchAll(/`(?:event=)(\w+)`/g)) assert(code.includes(`"${event}"`), event);
+  const named = [...runbook.matchAll(/`event=(\w+)`|`events (\w+)`|`event=(\w+)`:/g)].flatMap((match) => match.slice(1)).filter(Boolean);
+  assert(named.length >= 5);
+  for (const event of named) assert(code.includes(`"${event}"`), event);
+});
+
+test('the command that looks for events finds them in both forms of the log', () => inFolder((folder) => {
+  const [definition] = /^events\(\) .*$/m.exec(runbook);
+  const lines = ['{"time":"2026-11-28T00:00:00.000Z","level":"warning","event":"plan_failed","deployment":"a"}',
+    'time=2026-11-28T00:00:00.000Z level=warning event=plan_failed deployment=b',
+    'time=2026-11-28T00:00:00.000Z level=info event=plan_failed_not deployment=c',
+    '{"time":"2026-11-28T00:00:00.000Z","level":"info","event":"planned","deployment":"d"}'];
+  writeFileSync(join(folder, 'log'), `${lines.join('\n')}\n`);
+  const found = run('bash', ['-c', `kubectl() { cat "${join(folder, 'log')}"; }\n${definition}\nevents plan_failed`]);
+  assert.equal(found, `${lines[0]}\n${lines[1]}\n`);
+}));
+
+test('every command and flag of eplbctl that is named exists', () => {
+  const help = Object.fromEntries(['list', 'get', 'pause', 'resume', 'drain', 'restore', 'replan', 'health']
+    .map((command) => [command, run(eplbctl, [command, '--help'])]));
+  const named = [...runbook.matchAll(/\bctl ([a-z]+)([^`#]*)/g)];
+  assert(named.length > 10);
+  for (const [text, command, rest] of named) {
+    assert(command in help, text);
+    for (const [flag] of rest.split('\n')[0].matchAll(/--[a-z-]+/g)) assert(help[command].includes(flag), `${command} ${flag}`);
+  }
+  for (const command of ['Rebalance`', 'UpdateDeployment', 'ListDeployments', 'GetPlacement']) {
+    assert(!runbook.slice(runbook.indexOf('## Alerts'), runbook.indexOf('## Upgrade')).includes(command), `${command} is no command`);
+  }
 });
 
 test('every file that is named exists', () => {

@@ -1,14 +1,16 @@
 // Manifests against the real server: it takes their configuration, and answers where they probe and scrape.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import test from 'node:test';
 import tls from 'node:tls';
+import { promisify } from 'node:util';
 
 import { makeAuthority, makeCertificate, mountSecret } from './lib/certificates.mjs';
 import { find, render, requireKubectl } from './lib/kubernetes.mjs';
 import { checkConfig, inFolder, requireServer, settings, withServer } from './lib/server.mjs';
-import { eplbctl, has, readYaml, run, skip } from './lib/tools.mjs';
+import { bin, eplbctl, has, readSource, readYaml, run, skip } from './lib/tools.mjs';
 
 requireKubectl();
 requireServer();
@@ -62,6 +64,7 @@ for (const [path, name] of [['base', 'eplb'], ['overlays/dev', 'eplb'], ['overla
     for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe']) {
       assert.equal(container[probe].grpc.port, portOf(effective['health.listen_address']), probe);
     }
+    assert.equal(effective['live.enabled'], String(name !== 'eplb-plan'), 'fleets meet at one server');
     const { limits } = container.resources;
     const drain = Number(effective['drain.delay']) + Number(effective['drain.timeout']);
     assert(pod.terminationGracePeriodSeconds >= drain + 5, `killed after ${pod.terminationGracePeriodSeconds} s, drains ${drain} s`);
@@ -116,6 +119,38 @@ test('production: a renewed certificate is served without a restart', async () =
     });
   });
 });
+
+test('production: whoever is on call may ask the server as the runbook says, and others may not', async () => {
+  const objects = render('overlays/production');
+  const [, line] = /^ctl\(\) \{\n([^]*?)^\}/m.exec(readSource('deploy/RUNBOOK.md'));
+  const words = line.replaceAll('\\\n', ' ').trim().split(/\s+/);
+  const flags = words.slice(words.indexOf('--server') + 2);
+  assert(flags.includes('--tls-root'));
+  await inContainerOf(objects, find(objects, 'Deployment', 'eplb-live'), ({ args, folder }) =>
+    withServer(args, ({ grpc }) => {
+      const ask = (identity) => {
+        const own = join(folder, identity);
+        makeCertificate(folder, own, `URI:spiffe://cluster.local/ns/${identity.replace('-', '/sa/')}`);
+        const files = flags.map((flag) => flag.replace('/etc/eplb/tls', own));
+        return run(eplbctl, ['list', '--server', grpc, ...files, '--tls-server-name', 'eplb-live', '--format', 'json']);
+      };
+      assert.deepEqual(JSON.parse(ask('eplb-operator')).deployments, []);
+      const pause = (identity) => run(eplbctl, ['pause', 'a', '--server', grpc, ...flags.map((flag) =>
+        flag.replace('/etc/eplb/tls', join(folder, identity))), '--tls-server-name', 'eplb-live', '--attempts', '1']);
+      assert.throws(() => pause('eplb-operator'), /no worker has told of the deployment/);
+      ask('monitoring-prometheus');
+      assert.throws(() => pause('monitoring-prometheus'), /monitoring\/sa\/prometheus lacks the role controller/);
+    }));
+});
+
+test('the example of a simulated fleet runs against a server', () =>
+  withServer(['--telemetry.report_interval=0.5s'], async ({ grpc, metrics }) => {
+    const { containers: [{ command, args }] } = readYaml('deploy/kubernetes/examples/simulated_fleet.yaml').spec.template.spec;
+    const own = args.map((arg) => arg.replace(/^--server=.*/, `--server=${grpc}`).replace(/^--seconds=.*/, '--seconds=5'));
+    await promisify(execFile)(join(bin, basename(command[0])), own);
+    const page = await (await fetch(`http://${metrics}/metrics`)).text();
+    assert.match(page, /^eplb_reports_total\{deployment="simulated\/fleet-0",outcome="folded"\} [1-9]/m);
+  }));
 
 test('a key that the schema does not know is refused', () => inFolder((folder) => {
   const file = join(folder, 'eplb.textproto');

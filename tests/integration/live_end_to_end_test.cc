@@ -265,6 +265,20 @@ TEST_F(LiveEndToEndTest, OperatorsSeeAndControlItFromTheCommandLine) {
   EXPECT_TRUE(Get().deployment().control().excluded_gpus().empty());
   ASSERT_TRUE(Eventually([&] { return AllHaveApplied(); }));
 
+  const v1::PlacementVersion held = Get().placement().version();
+  EXPECT_THAT(Eplbctl({"replan", deployment_}).out, HasSubstr("test/operated: unchanged: "));
+  const ProgramResult tried = Eplbctl({"replan", deployment_, "--force", "--dry-run", "--format", "json"});
+  ASSERT_EQ(tried.exit_code, 0) << tried.err;
+  EXPECT_TRUE(Json::parse(tried.out)["version"].is_null()) << tried.out;
+  EXPECT_GE(Json::parse(tried.out)["step_time_after"], 1) << tried.out;
+  EXPECT_EQ(CompareVersions(Get().placement().version(), held), 0) << "a pause and a dry run publish nothing";
+  // Traffic drifts, so that sooner or later there is something to gain.
+  ASSERT_TRUE(Eventually([&] {
+    return Eplbctl({"replan", deployment_, "--force"}).out.find("published ") != std::string::npos;
+  }));
+  EXPECT_GT(CompareVersions(Get().placement().version(), held), 0);
+  ASSERT_TRUE(Eventually([&] { return AllHaveApplied(); }));
+
   const TemporaryDirectory directory;
   const std::string path = directory.Path("now.json");
   const ProgramResult get = Eplbctl({"get", deployment_, "--output", path});
@@ -284,6 +298,7 @@ TEST_F(LiveEndToEndTest, OperatorsSeeAndControlItFromTheCommandLine) {
   EXPECT_THAT(Eplbctl({"resume", deployment_}).out, HasSubstr("test/operated: automatic"));
   EXPECT_EQ(Eplbctl({"get", "test/unknown"}).exit_code, 2);
   EXPECT_EQ(Eplbctl({"watch", "test/unknown"}).exit_code, 2);
+  EXPECT_EQ(Eplbctl({"replan", "test/unknown"}).exit_code, 2);
   EXPECT_EQ(Eplbctl({"drain", deployment_, "--gpus", "99"}).exit_code, 2);
   server_->Kill();
   EXPECT_EQ(Eplbctl({"list", "--attempts", "1"}).exit_code, 3);

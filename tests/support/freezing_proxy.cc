@@ -39,7 +39,8 @@ bool PassOn(int from, int to) {
 
 }  // namespace
 
-FreezingProxy::FreezingProxy(int target_port) : target_port_(target_port) {
+FreezingProxy::FreezingProxy(int target_port, int first_delay_milliseconds)
+    : target_port_(target_port), first_delay_milliseconds_(first_delay_milliseconds) {
   listener_ = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address = Loopback(0);
   socklen_t length = sizeof(address);
@@ -65,6 +66,9 @@ void FreezingProxy::Carry() {
   const int server = socket(AF_INET, SOCK_STREAM, 0);
   const sockaddr_in address = Loopback(target_port_);
   EPLB_CHECK(connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
+  for (int waited = 0; !stopping_ && waited < first_delay_milliseconds_; waited += kPollMilliseconds) {
+    poll(nullptr, 0, kPollMilliseconds);
+  }
   bool open = true;
   while (!stopping_ && open && !frozen_) {
     if (IsReadable(client)) open = PassOn(client, server);

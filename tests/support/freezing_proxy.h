@@ -11,7 +11,8 @@ namespace eplb::testing {
 // closed, as when a cable is cut or a machine loses its power.
 class FreezingProxy {
  public:
-  explicit FreezingProxy(int target_port);
+  // Nothing passes until `first_delay_milliseconds` after the connection came, as over a long or crowded way.
+  explicit FreezingProxy(int target_port, int first_delay_milliseconds = 0);
   ~FreezingProxy();
   FreezingProxy(const FreezingProxy&) = delete;
   FreezingProxy& operator=(const FreezingProxy&) = delete;
@@ -23,6 +24,7 @@ class FreezingProxy {
   void Carry();
 
   const int target_port_;
+  const int first_delay_milliseconds_;
   int listener_ = -1;
   int port_ = 0;
   std::atomic<bool> frozen_{false};

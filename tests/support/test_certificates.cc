@@ -13,7 +13,7 @@
 namespace eplb::testing {
 namespace {
 
-constexpr long kDay = 24 * 60 * 60;
+constexpr absl::Duration kDay = absl::Hours(24);
 
 // What `write` writes to a memory BIO.
 template <typename Write>
@@ -46,12 +46,12 @@ std::string CertificatePem(X509& certificate) {
 
 }  // namespace
 
-TestAuthority::Certificate TestAuthority::Make(const std::string& common_name, EVP_PKEY& key) {
+TestAuthority::Certificate TestAuthority::Make(const std::string& common_name, EVP_PKEY& key, absl::Duration validity) {
   Certificate certificate(X509_new(), &X509_free);
   EPLB_CHECK(X509_set_version(certificate.get(), X509_VERSION_3) == 1);
   ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate.get()), RandomSerial());
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -kDay);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), kDay);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -absl::ToInt64Seconds(kDay));
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), absl::ToInt64Seconds(validity));
   EPLB_CHECK(X509_set_pubkey(certificate.get(), &key) == 1);
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_ASC,
                              reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
@@ -59,7 +59,7 @@ TestAuthority::Certificate TestAuthority::Make(const std::string& common_name, E
 }
 
 TestAuthority::TestAuthority()
-    : key_(EVP_EC_gen("P-256"), &EVP_PKEY_free), certificate_(Make("test authority", *key_)) {
+    : key_(EVP_EC_gen("P-256"), &EVP_PKEY_free), certificate_(Make("test authority", *key_, 2 * kDay)) {
   X509_set_issuer_name(certificate_.get(), X509_get_subject_name(certificate_.get()));
   AddExtension(*certificate_, *certificate_, NID_basic_constraints, "critical,CA:TRUE");
   AddExtension(*certificate_, *certificate_, NID_key_usage, "critical,keyCertSign");
@@ -68,10 +68,10 @@ TestAuthority::TestAuthority()
 
 std::string TestAuthority::certificate() const { return CertificatePem(*certificate_); }
 
-TestCertificate TestAuthority::Issue(const std::string& common_name,
-                                     const std::string& subject_alternative_names) const {
+TestCertificate TestAuthority::Issue(const std::string& common_name, const std::string& subject_alternative_names,
+                                     absl::Duration validity) const {
   const Key key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
-  const Certificate certificate = Make(common_name, *key);
+  const Certificate certificate = Make(common_name, *key, validity);
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate_.get()));
   AddExtension(*certificate, *certificate_, NID_subject_alt_name, subject_alternative_names);
   EPLB_CHECK(X509_sign(certificate.get(), key_.get(), EVP_sha256()) != 0);

@@ -1,9 +1,10 @@
 """One deployment in depth: balance live and predicted, changes and their rollout, workers, layers."""
 
-from .panels import (DEPLOYMENT, LIVE, SERVICE, dashboard as make, deployment_variables, quantiles, rate, row, series, stat,
-                     status_history, target)
+from .panels import (DEPLOYMENT, SERVICE, age, dashboard as make, deployment_variables, live, quantiles, rate, row, series,
+                     stat, status_history, target)
 
-AGE = f"time() - max(eplb_last_sub_window_timestamp_seconds{{{DEPLOYMENT}}})"
+AGE = age(DEPLOYMENT)
+LIVE = live(DEPLOYMENT)
 
 
 def newest(metric, matchers=DEPLOYMENT):
@@ -31,7 +32,7 @@ def summary_panels():
         stat("Revision", "Revision of the newest placement; it counts up with each publication.",
              newest("eplb_placement_revision"), "short", [("green", None)]),
         stat("Window age", "Time since the newest sub-window was closed. Alert EplbTelemetryStale.", AGE, "s",
-             [("green", None), ("orange", 60), ("red", 300)]),
+             [("green", None), ("orange", 120), ("red", 600)]),
     ]
 
 
@@ -64,10 +65,10 @@ def decision_panels():
     return [
         row("Decisions"),
         series("What ticks decided", "Ticks per second by their outcome: published, or why nothing was changed.",
-               [target(rate("eplb_ticks_total", "reason"), "{{reason}}")], "cps", low=0, stacked=True),
+               [target(rate("eplb_ticks_total", "reason", DEPLOYMENT) + " > 0", "{{reason}}")], "cps", low=0, stacked=True),
         series("Benefit gate", "Plans per second that the gate accepted, and that it refused because the gain over the horizon "
                "is less than the transfers cost, or exceeds the cost by too little.",
-               [target(rate("eplb_gate_decisions_total", "decision"), "{{decision}}")], "cps", low=0),
+               [target(rate("eplb_gate_decisions_total", "decision", DEPLOYMENT), "{{decision}}")], "cps", low=0),
         series("Predicted gain and cost", "GPU-seconds per second that published plans were predicted to save over the horizon, "
                "and that their transfers were predicted to cost.",
                [target(total_rate("eplb_predicted_gain_gpu_seconds_total"), "gain"),
@@ -79,7 +80,7 @@ def change_panels():
     return [
         row("Changes and their rollout"),
         series("Moves", "Experts per second that GPUs fetch by published placements, from their own node and from others.",
-               [target(rate("eplb_moves_total", "reach"), "{{reach}}")], "cps", low=0),
+               [target(rate("eplb_moves_total", "reach", DEPLOYMENT), "{{reach}}")], "cps", low=0),
         series("Weights moved", "Bytes per second of expert weights fetched by published placements.",
                [target(total_rate("eplb_moved_bytes_total"), "fetched")], "Bps", low=0),
         series("Publications and changed layers", "Placements published, and layers that they change, per second.",
@@ -91,14 +92,13 @@ def change_panels():
                "deployment changes servers.",
                [target(f"time() - {newest('eplb_placement_epoch_timestamp_seconds')}", "epoch")], "s", low=0),
         series("Rollouts by outcome", "Placements per second that all workers applied, that one rejected, that were aborted, "
-               "that timed out.", [target(rate("eplb_rollouts_total", "outcome"), "{{outcome}}")], "cps", low=0),
+               "that timed out.", [target(rate("eplb_rollouts_total", "outcome", DEPLOYMENT), "{{outcome}}")], "cps", low=0),
         series("Time to roll out", "From publication to the end of the rollout, by how it ended; all deployments of these "
                "servers.", quantiles("eplb_rollout_duration_seconds", SERVICE + ', outcome="applied"', (), ""), "s", low=0),
         series("Time to acknowledge", "From publication to a worker's report that it has applied it; all deployments of these "
                "servers.", quantiles("eplb_acknowledgement_latency_seconds", SERVICE + ', state="applied"', (), ""), "s", low=0),
         series("Rejections by reason", "Placements per second that a worker rejected, by the reason it gave; all deployments of "
-               "these servers.", [target(f"sum by (reason) (rate(eplb_rejections_total{{{SERVICE}}}[$__rate_interval])) "
-                                         "or vector(0)", "{{reason}}")], "cps", low=0),
+               "these servers.", [target(rate("eplb_rejections_total", "reason", SERVICE), "{{reason}}")], "cps", low=0),
     ]
 
 
@@ -111,9 +111,9 @@ def worker_panels():
                [target(newest("eplb_reporting_workers"), "reporting"), target(newest("eplb_watchers"), "watching")], "short",
                low=0),
         series("Liveness changes", "Workers per second that fell silent, were given up, or came back.",
-               [target(rate("eplb_worker_liveness_changes_total", "state"), "{{state}}")], "cps", low=0),
+               [target(rate("eplb_worker_liveness_changes_total", "state", DEPLOYMENT), "{{state}}")], "cps", low=0),
         series("Reports by outcome", "Reports per second by what became of them.",
-               [target(rate("eplb_reports_total", "outcome"), "{{outcome}}")], "cps", low=0),
+               [target(rate("eplb_reports_total", "outcome", DEPLOYMENT), "{{outcome}}")], "cps", low=0),
         series("Lost reports", "Reports per second that never came, by gaps in their sequence. Alert EplbReportsLost.",
                [target(total_rate("eplb_lost_reports_total"), "lost")], "cps", low=0),
         series("Report lag", "From the end of a report's window, by the worker's clock, to its receipt; all deployments of "
@@ -121,12 +121,19 @@ def worker_panels():
     ]
 
 
+def padded(expr, label):
+    """With a label's number in three digits, so that its order as text is that of the numbers."""
+    two = f'label_replace({expr}, "{label}", "00$1", "{label}", "(.)")'
+    return f'label_replace({two}, "{label}", "0$1", "{label}", "(..)")'
+
+
 def layer_panels():
     return [
         row("Layers"),
         status_history("Balancedness of each layer", "Mean GPU load / maximum GPU load of each layer, newest sub-window: green "
                        "is balanced. Only with metrics.per_layer, and for as many deployments as metrics.max_per_layer_series "
-                       "allows.", f"max by (layer) (eplb_layer_balancedness_ratio{{{DEPLOYMENT}}})", "{{layer}}",
+                       "allows.", padded(f"max by (layer) (eplb_layer_balancedness_ratio{{{DEPLOYMENT}}})", "layer"),
+                       "{{layer}}",
                        "percentunit", [("red", None), ("green", 0.9)]),
     ]
 

@@ -1,11 +1,15 @@
 """All deployments at a glance: what the service gains, who is out of balance, whose telemetry is stale."""
 
-from .panels import DEPLOYMENT, LIVE, SERVICE, dashboard as make, deployment_variables, rate, row, series, stat, table, target
+from .panels import (DEPLOYMENTS, SERVICE, age, dashboard as make, deployment_variables, live, rate, row, series, stat, table,
+                     target)
 
-AGE = f"time() - max by (deployment) (eplb_last_sub_window_timestamp_seconds{{{DEPLOYMENT}}})"
+AGE = age(DEPLOYMENTS, by="deployment")
+LIVE = live(DEPLOYMENTS)
+DEPLOYMENT_LINK = ("/d/eplb-deployment?${datasource:queryparam}&${job:queryparam}"
+                   "&var-deployment=${__value.raw:percentencode}&${__url_time_range}")
 
 
-def by_deployment(metric, matchers=DEPLOYMENT):
+def by_deployment(metric, matchers=DEPLOYMENTS):
     return f"max by (deployment) ({metric}{{{matchers}}})"
 
 
@@ -14,9 +18,9 @@ def summary_panels():
         stat("Deployments", "Live deployments: expert-parallel groups whose workers report.",
              "sum(eplb_deployments{SERVICE})", "short", [("green", None)]),
         stat("Live workers", "Workers that report now, all deployments.",
-             f'sum(eplb_workers{{{DEPLOYMENT}, state="live"}})', "short", [("green", None)]),
+             f'sum(eplb_workers{{{DEPLOYMENTS}, state="live"}})', "short", [("green", None)]),
         stat("Silent workers", "Workers that have fallen silent, or been given up and planned around. Alert "
-             "EplbWorkersSilent.", f'sum(eplb_workers{{{DEPLOYMENT}, state!="live"}})', "short",
+             "EplbWorkersSilent.", f'sum(eplb_workers{{{DEPLOYMENTS}, state!="live"}})', "short",
              [("green", None), ("orange", 1)]),
         stat("Worst step time", "The deployment that is furthest out of balance: sum over layers of the maximum GPU load / "
              "sum of the mean. 1 is perfect.", f"max(eplb_step_time_ratio{{{LIVE}}})", "short",
@@ -25,7 +29,7 @@ def summary_panels():
              "faster the expert layers run than without the service.",
              f"avg({by_deployment('eplb_throughput_gain_ratio')})", "short", [("red", None), ("green", 1)], decimals=3),
         stat("Oldest telemetry", "Age of the newest closed window of the deployment that has waited longest. Alert "
-             "EplbTelemetryStale.", f"max({AGE})", "s", [("green", None), ("orange", 60), ("red", 300)]),
+             "EplbTelemetryStale.", f"max({AGE})", "s", [("green", None), ("orange", 120), ("red", 600)]),
     ]
 
 
@@ -36,11 +40,11 @@ def balance_panels():
               "utilisation is mean GPU load / maximum GPU load, summed over layers.", [
                   ("Step time", by_deployment("eplb_step_time_ratio", LIVE), "short"),
                   ("Gain", by_deployment("eplb_throughput_gain_ratio"), "short"),
-                  ("Utilisation", by_deployment("eplb_gpu_utilisation_ratio", DEPLOYMENT + ', phase="all"'), "percentunit"),
+                  ("Utilisation", by_deployment("eplb_gpu_utilisation_ratio", DEPLOYMENTS + ', phase="all"'), "percentunit"),
                   ("Window age", AGE, "s"),
-                  ("Workers", f'sum by (deployment) (eplb_workers{{{DEPLOYMENT}, state="live"}})', "short"),
+                  ("Workers", f'sum by (deployment) (eplb_workers{{{DEPLOYMENTS}, state="live"}})', "short"),
                   ("Paused", by_deployment("eplb_deployment_paused"), "short"),
-              ], by=["deployment"], height=8),
+              ], by=["deployment"], links={"deployment": ("Show this deployment", DEPLOYMENT_LINK)}, height=8),
         series("Step time", "What serving pays: sum over layers of the maximum GPU load / sum of the mean, with the placement "
                "in force. 1 is perfect. Alert EplbImbalance.",
                [target(by_deployment("eplb_step_time_ratio", LIVE), "{{deployment}}")], "short", low=1),
@@ -55,17 +59,17 @@ def change_panels():
     return [
         row("Changes"),
         series("Moves by deployment", "Experts per second that GPUs fetch by published placements.",
-               [target(rate("eplb_moves_total", "deployment"), "{{deployment}}")], "cps", low=0),
+               [target(rate("eplb_moves_total", "deployment", DEPLOYMENTS), "{{deployment}}")], "cps", low=0),
         series("Weights moved by deployment", "Bytes per second of expert weights fetched by published placements.",
-               [target(rate("eplb_moved_bytes_total", "deployment"), "{{deployment}}")], "Bps", low=0),
+               [target(rate("eplb_moved_bytes_total", "deployment", DEPLOYMENTS), "{{deployment}}")], "Bps", low=0),
         series("Publications", "Placements per second that were published.",
-               [target(rate("eplb_publications_total", "deployment"), "{{deployment}}")], "cps", low=0),
+               [target(rate("eplb_publications_total", "deployment", DEPLOYMENTS), "{{deployment}}")], "cps", low=0),
         series("Rollouts that failed", "Placements per second that a worker rejected, that were aborted, or that workers did "
                "not apply in time. Alerts EplbPlacementsRejected, EplbPlacementStuck.",
-               [target(rate("eplb_rollouts_total", "deployment, outcome", DEPLOYMENT + ', outcome!="applied"'),
+               [target(rate("eplb_rollouts_total", "deployment, outcome", DEPLOYMENTS + ', outcome!="applied"') + " > 0",
                        "{{deployment}} {{outcome}}")], "cps", low=0),
         series("Plans by outcome", "Live plans per second that changed something, that did not, and that failed. Alert "
-               "EplbPlansFail.", [target(rate("eplb_plans_total", "outcome"), "{{outcome}}")], "cps", low=0),
+               "EplbPlansFail.", [target(rate("eplb_plans_total", "outcome", DEPLOYMENTS), "{{outcome}}")], "cps", low=0),
         series("Deployments that wait to be planned", "Due deployments that wait for a planning thread. Alert "
                "EplbPlannerBehind.", [target("sum(eplb_planner_queue_depth{SERVICE})", "waiting")], "short", low=0),
     ]
@@ -75,11 +79,11 @@ def telemetry_panels():
     return [
         row("Telemetry"),
         series("Reports", "Reports per second by what became of them: folded, warm-up, duplicate, late, by an unknown "
-               "placement, shed.", [target(rate("eplb_reports_total", "outcome"), "{{outcome}}")], "cps", low=0),
+               "placement, shed.", [target(rate("eplb_reports_total", "outcome", DEPLOYMENTS), "{{outcome}}")], "cps", low=0),
         series("Age of the newest window", "Time since each deployment's newest sub-window was closed. Alert "
                "EplbTelemetryStale.", [target(AGE, "{{deployment}}")], "s", low=0),
         series("Workers", "Workers that report, that have fallen silent, and that are planned around.",
-               [target(f"sum by (state) (eplb_workers{{{DEPLOYMENT}}})", "{{state}}")], "short", low=0, stacked=True),
+               [target(f"sum by (state) (eplb_workers{{{DEPLOYMENTS}}})", "{{state}}")], "short", low=0, stacked=True),
         series("Interval asked for", "Interval between reports that workers are asked for; it doubles while the service is "
                "overloaded. Alert EplbOverloaded.", [target("max(eplb_report_interval_seconds{SERVICE})", "interval")], "s",
                low=0),
@@ -88,9 +92,9 @@ def telemetry_panels():
                [target("sum(eplb_deployments_without_labels{SERVICE})", "without labels"),
                 target("sum(eplb_deployments_without_layer_series{SERVICE})", "without layers")], "short", low=0),
         series("Paused and edited by operators", "Deployments that are paused, and GPUs that operators have excluded or "
-               "drain.", [target("sum(eplb_deployment_paused{DEPLOYMENT})", "paused deployments"),
-                          target("sum(eplb_excluded_gpus{DEPLOYMENT})", "excluded GPUs"),
-                          target("sum(eplb_draining_gpus{DEPLOYMENT})", "draining GPUs")], "short", low=0),
+               "drain.", [target(f"sum(eplb_deployment_paused{{{DEPLOYMENTS}}})", "paused deployments"),
+                          target(f"sum(eplb_excluded_gpus{{{DEPLOYMENTS}}})", "excluded GPUs"),
+                          target(f"sum(eplb_draining_gpus{{{DEPLOYMENTS}}})", "draining GPUs")], "short", low=0),
     ]
 
 

@@ -2,8 +2,10 @@
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SERVICE = 'job=~"$job", instance=~"$instance"'
-DEPLOYMENT = SERVICE + ', deployment=~"$deployment"'
-LIVE = DEPLOYMENT + ', phase="all", placement="live"'
+# Of the deployments that are chosen: Grafana escapes the values of a variable that takes several, and only of such; names
+# hold dots, so the one of a variable that takes one is no regular expression.
+DEPLOYMENTS = SERVICE + ', deployment=~"$deployment"'
+DEPLOYMENT = SERVICE + ', deployment="$deployment"'
 ROW_WIDTH = 24
 
 
@@ -56,14 +58,26 @@ def deployment_variables(multi):
     return [*service_variables(), label_variable("deployment", "Deployment", query, multi)]
 
 
-def rate(metric, by, matchers=DEPLOYMENT):
+def rate(metric, by, matchers):
     """Events per second, by labels."""
     return f"sum by ({by}) (rate({metric}{{{matchers}}}[$__rate_interval]))"
 
 
+def live(matchers):
+    """The series of balance as it is, all phases together."""
+    return matchers + ', phase="all", placement="live"'
+
+
+def age(matchers, by=""):
+    """Seconds since the newest sub-window was measured; since the deployment is known, where none was."""
+    timestamps = (f"eplb_last_sub_window_timestamp_seconds{{{matchers}}} or "
+                  f"eplb_deployment_known_timestamp_seconds{{{matchers}}}")
+    return f"time() - max{by and f' by ({by}) '}({timestamps})"
+
+
 def target(expr, legend="", instant=False, table=False):
-    """One query. In expr SERVICE and DEPLOYMENT stand for the matchers of the variables."""
-    expr = expr.replace("DEPLOYMENT", DEPLOYMENT).replace("SERVICE", SERVICE)
+    """One query. In expr SERVICE stands for the matchers of the variables."""
+    expr = expr.replace("SERVICE", SERVICE)
     return {
         "datasource": DATASOURCE,
         "expr": expr,
@@ -117,14 +131,20 @@ def steps(thresholds):
     return [{"color": colour, "value": value} for colour, value in thresholds]
 
 
-def table(title, description, columns, by, width=24, height=9):
-    """Instant figures side by side, a row for each value of the labels `by`. columns: (name, expr, unit)."""
+def table(title, description, columns, by, links, width=24, height=9):
+    """Instant figures side by side, a row for each value of the labels `by`, the largest of the first column first.
+    columns: (name, expr, unit). links: label to (title, url)."""
     targets = [target(expr, instant=True, table=True) for _, expr, _ in columns]
     overrides = [
         {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
         for name, _, unit in columns]
+    overrides += [
+        {"matcher": {"id": "byName", "options": label},
+         "properties": [{"id": "links", "value": [{"title": text, "url": url}]}]}
+        for label, (text, url) in links.items()]
     result = panel("table", title, description, targets, "short", width, height, {"custom": {"align": "auto"}},
-                   {"showHeader": True, "cellHeight": "sm"}, overrides)
+                   {"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": columns[0][0], "desc": True}]},
+                   overrides)
     names = {f"Value #{letter}": name for letter, (name, _, _) in zip("ABCDEFGH", columns)}
     result["transformations"] = [
         {"id": "merge", "options": {}},
@@ -134,12 +154,15 @@ def table(title, description, columns, by, width=24, height=9):
 
 
 def status_history(title, description, expr, legend, unit, thresholds, width=24, height=14):
-    """A coloured row for each series: a heat map by label."""
+    """A coloured row for each series, in the order of their labels as text: a heat map by label."""
     defaults = {"color": {"mode": "continuous-RdYlGr"}, "min": 0, "max": 1,
                 "custom": {"fillOpacity": 100, "lineWidth": 0},
                 "thresholds": {"mode": "absolute", "steps": steps(thresholds)}}
     options = {"showValue": "never", "rowHeight": 0.9, "legend": {"showLegend": False}, "tooltip": {"mode": "single"}}
-    return panel("status-history", title, description, [target(expr, legend)], unit, width, height, defaults, options)
+    result = panel("status-history", title, description, [target(expr, legend)], unit, width, height, defaults, options)
+    # Grafana asks for a point for each pixel, and shows nothing where there is no room for that many cells.
+    result["maxDataPoints"] = 150
+    return result
 
 
 def quantiles(metric, matchers, by, legend):

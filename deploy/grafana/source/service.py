@@ -14,10 +14,11 @@ def summary_panels():
              [("red", None), ("green", 1)]),
         stat("Calls per second", "Finished calls of the API, all methods; a stream counts when it ends.",
              f"sum(rate(eplb_rpc_calls_total{{{API}}}[$__rate_interval]))", "reqps", [("green", None)]),
-        stat("Fault ratio", "Share of API calls that ended with a code that is the service's fault or shows overload: "
-             "UNKNOWN, INTERNAL, DATA_LOSS, UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED. Alert EplbErrors.",
-             f'(sum(rate(eplb_rpc_calls_total{{{API}, code=~"{FAULTS}"}}[$__rate_interval])) or vector(0)) / '
-             f"sum(rate(eplb_rpc_calls_total{{{API}}}[$__rate_interval]))", "percentunit",
+        stat("Fault ratio", "Share of API calls, of the set of servers where it is largest, that ended with a code that is the "
+             "service's fault or shows overload: UNKNOWN, INTERNAL, DATA_LOSS, UNAVAILABLE, DEADLINE_EXCEEDED, "
+             "RESOURCE_EXHAUSTED. Alert EplbErrors.",
+             f'max(sum by (component) (rate(eplb_rpc_calls_total{{{API}, code=~"{FAULTS}"}}[$__rate_interval])) / '
+             f"sum by (component) (rate(eplb_rpc_calls_total{{{API}}}[$__rate_interval])))", "percentunit",
              [("green", None), ("orange", 0.01), ("red", 0.05)], decimals=2),
         stat("Open streams", "Telemetry streams and watches that are open now.",
              f'sum(eplb_rpc_in_flight{{{SERVICE}, method=~"{STREAMS}"}})', "short", [("green", None)]),
@@ -35,7 +36,7 @@ def call_panels():
                [target(rate("eplb_rpc_calls_total", "method", API), "{{method}}")], "reqps"),
         series("Calls by code", "Finished calls per second by status code. What is not OK is either the caller's "
                "(INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, CANCELLED, ABORTED) or the service's.",
-               [target(rate("eplb_rpc_calls_total", "code", API), "{{code}}")], "reqps"),
+               [target(rate("eplb_rpc_calls_total", "code", API) + " > 0", "{{code}}")], "reqps"),
         series("Latency of unary calls", "Median and 99th percentile from the first byte of a call to its end. Streams "
                "are left out: theirs is their life.", quantiles("eplb_rpc_latency_seconds", UNARY, ("method",), " {{method}}"),
                "s", low=0),
@@ -92,11 +93,16 @@ def process_panels():
                [target("process_threads{SERVICE}", "{{instance}}")], "short", low=0),
         series("File descriptors in use", "Share of the file descriptors that may be open; a connection takes one. Alert "
                "EplbFileDescriptors.",
-               [target("process_open_fds{SERVICE} / process_max_fds{SERVICE}", "{{instance}}")], "percentunit", low=0, high=1),
+               [target("process_open_fds{SERVICE} / process_max_fds{SERVICE}", "{{instance}}")], "percentunit", width=12, low=0,
+               high=1),
+        series("Certificate valid for", "Time until the first certificate in the server's certificate file ends; only with "
+               "TLS. Alert EplbCertificateExpires.",
+               [target("eplb_tls_certificate_expiry_timestamp_seconds{SERVICE} - time()", "{{instance}}")], "s", width=12),
         series("Uptime", "Time since each server started. A fleet's state comes back from its workers' hellos after a "
-               "restart.", [target("time() - process_start_time_seconds{SERVICE}", "{{instance}}")], "s", low=0),
+               "restart.", [target("time() - process_start_time_seconds{SERVICE}", "{{instance}}")], "s", width=12, low=0),
         series("Versions", "Servers by version and revision; more than one during a rollout.",
-               [target("sum by (version, revision) (eplb_build_info{SERVICE})", "{{version}} {{revision}}")], "short", low=0),
+               [target("sum by (version, revision) (eplb_build_info{SERVICE})", "{{version}} {{revision}}")], "short", width=12,
+               low=0),
     ]
 
 

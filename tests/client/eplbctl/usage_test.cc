@@ -14,9 +14,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::vector<std::string> kCommands = {"rebalance", "plan-capacity", "convert", "generate", "replay",
-                                            "report",    "list",          "get",     "watch",    "top",
-                                            "pause",     "resume",        "drain",   "restore",  "version"};
+const std::vector<std::string> kCommands = {"rebalance", "plan-capacity", "convert", "generate", "replay", "report",
+                                            "list",      "get",           "watch",   "top",      "pause",  "resume",
+                                            "drain",     "restore",       "replan",  "version"};
 
 TEST(EplbctlUsageTest, HelpOfEveryCommandGoesToTheStandardOutput) {
   const ProgramResult root = RunEplbctl({"--help"});
@@ -75,6 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
         Misuse{"unknown_command", {"balance"}, "eplbctl: ", "balance: no such command"},
         Misuse{"list_without_server", {"list"}, "eplbctl list: ", "--server is required"},
         Misuse{"get_without_deployment", {"get", "--server", "a:1"}, "eplbctl get: ", "deployment is required"},
+        Misuse{"replan_without_server", {"replan", "d"}, "eplbctl replan: ", "--server is required"},
         Misuse{"drain_without_gpus", {"drain", "d", "--server", "a:1"}, "eplbctl drain: ", "--gpus is required"},
         Misuse{"unknown_flag", Rebalance({"--slot", "8", "--gpus", "2"}), "eplbctl rebalance: ", "--slot"},
         Misuse{"no_loads", {"rebalance", "--local"}, "eplbctl rebalance: ", "--loads is required"},

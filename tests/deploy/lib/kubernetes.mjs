@@ -27,6 +27,7 @@ const groups = {
   v1: 'IoK8sApiCoreV1',
   'apps/v1': 'IoK8sApiAppsV1',
   'autoscaling/v2': 'IoK8sApiAutoscalingV2',
+  'batch/v1': 'IoK8sApiBatchV1',
   'networking.k8s.io/v1': 'IoK8sApiNetworkingV1',
   'policy/v1': 'IoK8sApiPolicyV1',
 };

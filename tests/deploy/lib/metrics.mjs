@@ -24,7 +24,7 @@ export const exportedLabels = new Set([...labelSection.matchAll(/constexpr char 
 
 // What Prometheus and its rules add.
 const outsideMetrics = new Set(['up', 'ALERTS', 'ALERTS_FOR_STATE']);
-const outsideLabels = new Set(['job', 'instance', 'le', 'alertname', 'alertstate', 'severity']);
+const outsideLabels = new Set(['job', 'namespace', 'component', 'instance', 'le', 'alertname', 'alertstate', 'severity']);
 
 function isExported(metric) {
   const type = exportedMetrics.get(metric);

@@ -37,9 +37,10 @@ class Prometheus {
 }
 
 // Runs body(prometheus) while a Prometheus scrapes `targets` (metrics addresses, by instance name) each second as the
-// job eplb and evaluates our rules.
+// job eplb and evaluates our rules. The component of an instance is its name's part before the '-', as live of live-0.
 export const withPrometheus = (targets, body) => inFolder(async (folder) => {
-  const labelled = Object.entries(targets).map(([instance, target]) => ({ targets: [target], labels: { instance } }));
+  const labelled = Object.entries(targets).map(([instance, target]) => ({ targets: [target],
+    labels: { instance, namespace: 'eplb', component: instance.split('-')[0] } }));
   writeFileSync(join(folder, 'prometheus.yml'), JSON.stringify({
     global: { scrape_interval: '1s', evaluation_interval: '1s' },
     rule_files: ruleFiles.map((file) => join(source, file)),

@@ -41,5 +41,14 @@ export function selectors(expr) {
   });
 }
 
+// A selector as text, once for each way to choose one of its alternatives: {a=~"x|y"} is {a=~"x"} and {a=~"y"}. Matchers
+// that leave something out stay as they are.
+export function alternatives({ metric, labels }) {
+  const choices = [...labels].map(([label, { op, value }]) =>
+    (op === '=~' ? value.split('|') : [value]).map((one) => `${label}${op}"${one}"`));
+  return choices.reduce((made, next) => made.flatMap((former) => next.map((one) => [...former, one])), [[]])
+    .map((matchers) => `${metric}{${matchers.join(', ')}}`);
+}
+
 // Every label that is named in a matcher, a grouping or a vector match.
 export const labelNames = (expr) => nodes(expr).filter(({ name }) => name === 'LabelName').map(({ text }) => text);

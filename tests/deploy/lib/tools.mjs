@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 export const source = process.env.EPLB_SOURCE;
 export const tools = process.env.EPLB_TOOLS;
-const bin = process.env.EPLB_BIN;
+export const bin = process.env.EPLB_BIN;
 assert(source && tools && bin, 'run by ctest, or with EPLB_SOURCE, EPLB_BIN and EPLB_TOOLS set');
 
 export const packages = createRequire(join(tools, 'x.js'));
@@ -19,7 +19,7 @@ export function schema(packageName, model) {
   try {
     return packages(join(tools, 'node_modules', packageName, '_schemas', `${model}.js`)).validate;
   } catch (error) {
-    if (error.code === 'MODULE_NOT_FOUND') return null;
+    if (error.code === 'MODULE_NOT_FOUND' && error.message.includes(`${model}.js`)) return null; // not what it needs itself
     throw error;
   }
 }

@@ -22,8 +22,11 @@ export function startTraffic(grpc, folder) {
   let failure = null;
   const loop = (async () => {
     for (let i = 0; !stopped; i = (i + 1) % calls.length) {
-      const code = await new Promise((resolve) => spawn(eplbctl, calls[i], { stdio: 'ignore' }).on('exit', resolve));
-      if (code !== (i === 2 ? 2 : 0)) failure ??= new Error(`exit code ${code}: eplbctl ${calls[i].join(' ')}`);
+      const child = spawn(eplbctl, calls[i], { stdio: ['ignore', 'ignore', 'pipe'] });
+      let complaint = '';
+      child.stderr.on('data', (text) => { complaint += text; });
+      const code = await new Promise((resolve) => child.on('close', resolve));
+      if (code !== (i === 2 ? 2 : 0)) failure ??= new Error(`exit code ${code}: eplbctl ${calls[i].join(' ')}: ${complaint}`);
     }
   })();
   return {

@@ -103,6 +103,35 @@ TEST(Server, ServesLiveDeployments) {
   EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
+TEST(Server, WithoutLiveDeploymentsItTellsFleetsToGoElsewhere) {
+  ServerProcess server(QuietCommand({"--live.enabled=false"}));
+  const std::string address = LogValue(server.WaitForLine("event=server_ready"), "grpc");
+  const auto stub = v1::EplbService::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+  grpc::ClientContext list_context;
+  v1::ListDeploymentsResponse list;
+  const grpc::Status listed = stub->ListDeployments(&list_context, v1::ListDeploymentsRequest(), &list);
+  EXPECT_EQ(listed.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(listed.error_message(), HasSubstr("live.enabled is false"));
+
+  grpc::ClientContext stream_context;
+  const auto stream = stub->StreamTelemetry(&stream_context);
+  v1::StreamTelemetryResponse directives;
+  EXPECT_FALSE(stream->Read(&directives));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+
+  grpc::ClientContext replan_context;
+  v1::RebalanceRequest replan;
+  replan.set_deployment("a");
+  v1::RebalanceResponse planned;
+  EXPECT_EQ(stub->Rebalance(&replan_context, replan, &planned).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  replan.add_samples();
+  grpc::ClientContext plan_context;
+  EXPECT_EQ(stub->Rebalance(&plan_context, replan, &planned).error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+      << "served, and checked";
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.WaitForEnd(), 0);
+}
+
 TEST(Server, DrainsOnSigint) {
   ServerProcess server(QuietCommand());
   server.WaitForLine("event=server_ready");
@@ -165,9 +194,12 @@ TEST(Server, ServesTlsToWhomTheRulesAllow) {
                    "' private_key_file: '", directory.Write("server.key", server_certificate.private_key),
                    "' client_ca_file: '", directory.Write("ca.pem", authority.certificate()),
                    "' } authorization { enabled: true rules { identity: 'spiffe://test/viewer' role: viewer } }"));
-  ServerProcess server(QuietCommand({"--config", config, "--logging.level=trace"}));
-  const std::string address = LogValue(server.WaitForLine("event=server_ready"), "grpc");
+  ServerProcess server(Command({"--config", config, "--logging.level=trace", "--metrics.listen_address=127.0.0.1:0"}));
+  const std::string ready = server.WaitForLine("event=server_ready");
+  const std::string address = LogValue(ready, "grpc");
   EXPECT_EQ(CallServer(address), grpc::StatusCode::UNAVAILABLE) << "plaintext";
+  EXPECT_THAT(HttpGet(PortOf(LogValue(ready, "metrics")), "/metrics").body,
+              HasSubstr("\neplb_tls_certificate_expiry_timestamp_seconds "));
 
   const auto stub = v1::EplbService::NewStub(
       grpc::CreateChannel(address, grpc::SslCredentials({.pem_root_certs = authority.certificate(),

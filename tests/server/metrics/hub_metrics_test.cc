@@ -71,6 +71,25 @@ TEST(HubMetrics, MeasuresTheBalanceOfASubWindow) {
   EXPECT_NEAR(of(R"(eplb_last_sub_window_timestamp_seconds{deployment="a"})"), 1'700'000'000, 1e4);
 }
 
+TEST(HubMetrics, TellsSinceWhenADeploymentIsKnown) {
+  World world;
+  const auto observer = world.metrics.OnDeployment(SpecOf("a"));
+  const double known = world.samples().at(R"(eplb_deployment_known_timestamp_seconds{deployment="a"})");
+  EXPECT_NEAR(known, 1'700'000'000, 1e4);
+  world.clock.Advance(absl::Minutes(5));
+  observer->OnSubWindow(kWindow);
+  EXPECT_EQ(world.samples().at(R"(eplb_deployment_known_timestamp_seconds{deployment="a"})"), known);
+}
+
+TEST(HubMetrics, EveryReasonOfARejectionIsCountedFromZeroOn) {
+  const World world;
+  const auto samples = world.samples();
+  for (int reason = 0; reason < kNumRejectionReasons; ++reason) {
+    const std::string name(RejectionReasonName(static_cast<RejectionReason>(reason)));
+    EXPECT_THAT(samples, Contains(Pair("eplb_rejections_total{reason=\"" + name + "\"}", 0)));
+  }
+}
+
 TEST(HubMetrics, KeepsPhasesApart) {
   World world;
   const auto observer = world.metrics.OnDeployment(SpecOf("a"));

@@ -96,6 +96,20 @@ TEST(MetricsPage, CountsCallsByMethodAndCode) {
   EXPECT_EQ(samples.at(R"(eplb_rpc_in_flight{method="other"})"), 1);
 }
 
+TEST(MetricsPage, EveryCodeOfTheServicesOwnMethodsIsCountedFromZeroOn) {
+  MetricsPage page;
+  const RpcMetrics rpc(page.registry());
+  const auto samples = SamplesOf(page);
+  for (int method = 0; method < kNumRpcMethods; ++method) {
+    for (int code = 0; code < kNumRpcCodes; ++code) {
+      const std::string name(RpcMethodName(static_cast<RpcMethod>(method)));
+      const std::string series =
+          absl::StrCat("eplb_rpc_calls_total{code=\"", std::string(RpcCodeName(code)), "\",method=\"", name, "\"}");
+      EXPECT_EQ(samples.count(series), name.starts_with("eplb.v1.") ? 1U : 0U) << series;
+    }
+  }
+}
+
 TEST(MetricsPage, MeasuresRebalanceCalls) {
   const FullPage full;
   const auto samples = SamplesOf(full.page);

@@ -130,6 +130,10 @@ class CallLog final : public RpcObserver {
   void OnCallStarted(RpcMethod) override { ++in_flight; }
   void OnMessageReceived(RpcMethod, std::size_t bytes) override { received += bytes; }
   void OnMessageSent(RpcMethod, std::size_t bytes) override { sent += bytes; }
+  void OnCallFailed(RpcMethod method, int code, std::string_view message) override {
+    MutexLock lock(mutex);
+    failed[std::string(RpcMethodName(method)) + " " + std::string(RpcCodeName(code))] = message;
+  }
   void OnCallFinished(RpcMethod method, int code, absl::Duration latency) override {
     EXPECT_GE(latency, absl::ZeroDuration());
     {
@@ -144,6 +148,7 @@ class CallLog final : public RpcObserver {
   std::atomic<std::size_t> sent = 0;
   Mutex mutex;
   std::map<std::string, int> finished;
+  std::map<std::string, std::string> failed;  // to the message of the last one
 };
 
 TEST(RpcServerTest, EveryCallIsObservedUnderAKnownName) {
@@ -173,6 +178,8 @@ TEST(RpcServerTest, EveryCallIsObservedUnderAKnownName) {
   EXPECT_EQ(log.finished["eplb.v1.EplbService/Rebalance INVALID_ARGUMENT"], 1);
   EXPECT_EQ(log.finished["grpc.health.v1.Health/Check OK"], 1);
   EXPECT_EQ(log.finished["other UNIMPLEMENTED"], 2);
+  EXPECT_THAT(log.failed["eplb.v1.EplbService/Rebalance INVALID_ARGUMENT"], HasSubstr("topology"));
+  EXPECT_EQ(log.failed.count("eplb.v1.EplbService/Rebalance OK"), 0U);
   EXPECT_EQ(log.in_flight, 0);
   EXPECT_EQ(log.received, request_bytes);
   EXPECT_EQ(log.sent, response_bytes);
@@ -213,13 +220,13 @@ TEST(RpcServerTest, DrainingFinishesWhatIsOpenAndRefusesWhatIsNew) {
   shutdown.join();
 }
 
-TEST(RpcServerTest, LiveMethodsSayThatTheyAreNotServed) {
+TEST(RpcServerTest, WithoutLiveDeploymentsTheirMethodsSaySo) {
   InProcessServer server;
   for (const char* method : {"StreamTelemetry", "WatchPlacements", "ReportPlacementStatus", "GetPlacement",
                              "ListDeployments", "UpdateDeployment"}) {
     const grpc::Status status = CallRaw(server.NewChannel(), std::string("/eplb.v1.EplbService/") + method, "").status;
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << method;
-    EXPECT_EQ(Reason(status), "NOT_IMPLEMENTED") << method;
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION) << method;
+    EXPECT_EQ(Reason(status), "LIVE_DEPLOYMENTS_DISABLED") << method;
   }
 }
 
