@@ -1,22 +1,32 @@
 #include "server/balancer/balance_metrics.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 #include "server/base/check.h"
+#include "server/base/index.h"
 
 namespace eplb {
 namespace {
 
-// The experts on one GPU in one layer, each once, ascending.
-void DistinctExperts(std::span<const std::int32_t> slots, const Topology& topology, int gpu,
-                     std::vector<std::int32_t>& experts) {
-  const auto first = slots.begin() + topology.first_slot(gpu);
-  experts.assign(first, first + topology.slots_on(gpu));
-  std::erase(experts, kEmptySlot);
-  std::ranges::sort(experts);
-  experts.erase(std::unique(experts.begin(), experts.end()), experts.end());
+std::span<const std::int32_t> SlotsOn(std::span<const std::int32_t> slots, const Topology& topology, int gpu) {
+  return slots.subspan(Index(topology.first_slot(gpu)), Index(topology.slots_on(gpu)));
 }
+
+// Which GPU an expert was last seen on, GPU by GPU.
+class LastSeen {
+ public:
+  // Of experts in the slots.
+  explicit LastSeen(std::span<const std::int32_t> slots)
+      : gpu_(slots.empty() ? 0 : Index(*std::ranges::max_element(slots) + 1), -1) {}
+
+  bool On(int gpu, std::int32_t expert) const { return Index(expert) < gpu_.size() && gpu_[Index(expert)] == gpu; }
+  // False where it was on the GPU before.
+  bool Add(int gpu, std::int32_t expert) { return std::exchange(gpu_[Index(expert)], gpu) != gpu; }
+
+ private:
+  std::vector<int> gpu_;  // [experts]
+};
 
 }  // namespace
 
@@ -33,14 +43,21 @@ LayerBalance BalanceMeter::Measure(std::span<const std::int32_t> slots, std::spa
 
 LayerBalance BalanceMeter::Measure(std::span<const std::int32_t> slots, std::span<const double> loads,
                                    std::span<const double> slot_shares) {
-  EPLB_CHECK(slots.size() == static_cast<std::size_t>(topology_.num_slots()));
-  const auto part = [&](int slot) { return slot_shares.empty() ? 1.0 : slot_shares[static_cast<std::size_t>(slot)]; };
+  EPLB_CHECK(slots.size() == Index(topology_.num_slots()));
+  if (slot_shares.empty()) return MeasureParts(slots, loads, [](int) { return 1.0; });
+  return MeasureParts(slots, loads, [slot_shares](int slot) { return slot_shares[Index(slot)]; });
+}
+
+template <typename Part>
+LayerBalance BalanceMeter::MeasureParts(std::span<const std::int32_t> slots, std::span<const double> loads,
+                                        const Part& part) {
   share_.assign(loads.size(), 0.0);
   for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
     if (topology_.excluded(gpu)) continue;
-    for (int slot = topology_.first_slot(gpu); slot < topology_.first_slot(gpu + 1); ++slot) {
-      const std::int32_t expert = slots[static_cast<std::size_t>(slot)];
-      if (expert != kEmptySlot) share_[static_cast<std::size_t>(expert)] += part(slot);
+    const int end = topology_.first_slot(gpu + 1);
+    for (int slot = topology_.first_slot(gpu); slot < end; ++slot) {
+      const std::int32_t expert = slots[Index(slot)];
+      if (expert != kEmptySlot) share_[Index(expert)] += part(slot);
     }
   }
   double total = 0;
@@ -52,13 +69,14 @@ LayerBalance BalanceMeter::Measure(std::span<const std::int32_t> slots, std::spa
   for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
     double load = 0;
     if (!topology_.excluded(gpu)) {
-      for (int slot = topology_.first_slot(gpu); slot < topology_.first_slot(gpu + 1); ++slot) {
-        const std::int32_t expert = slots[static_cast<std::size_t>(slot)];
-        if (expert != kEmptySlot) load += part(slot) * share_[static_cast<std::size_t>(expert)];
+      const int end = topology_.first_slot(gpu + 1);
+      for (int slot = topology_.first_slot(gpu); slot < end; ++slot) {
+        const std::int32_t expert = slots[Index(slot)];
+        if (expert != kEmptySlot) load += part(slot) * share_[Index(expert)];
       }
       load /= topology_.speed(gpu);
     }
-    gpu_load_[static_cast<std::size_t>(gpu)] = load;
+    gpu_load_[Index(gpu)] = load;
     balance.max = std::max(balance.max, load);
   }
   return balance;
@@ -107,26 +125,28 @@ double StepTime(std::span<const LayerBalance> layers) {
 }
 
 int CountTwins(std::span<const std::int32_t> slots, const Topology& topology) {
-  std::vector<std::int32_t> experts;
+  LastSeen seen(slots);
   int twins = 0;
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     if (topology.excluded(gpu)) continue;
-    const auto first = slots.begin() + topology.first_slot(gpu);
-    const auto used = topology.slots_on(gpu) - std::count(first, first + topology.slots_on(gpu), kEmptySlot);
-    DistinctExperts(slots, topology, gpu, experts);
-    twins += static_cast<int>(used) - static_cast<int>(experts.size());
+    for (const std::int32_t expert : SlotsOn(slots, topology, gpu)) {
+      if (expert != kEmptySlot) twins += !seen.Add(gpu, expert);
+    }
   }
   return twins;
 }
 
 int CountFetches(std::span<const std::int32_t> before, std::span<const std::int32_t> after, const Topology& topology) {
-  std::vector<std::int32_t> old_experts;
-  std::vector<std::int32_t> new_experts;
+  LastSeen old_experts(before);
+  LastSeen new_experts(after);
   int fetches = 0;
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-    DistinctExperts(before, topology, gpu, old_experts);
-    DistinctExperts(after, topology, gpu, new_experts);
-    for (const std::int32_t expert : new_experts) fetches += !std::ranges::binary_search(old_experts, expert);
+    for (const std::int32_t expert : SlotsOn(before, topology, gpu)) {
+      if (expert != kEmptySlot) old_experts.Add(gpu, expert);
+    }
+    for (const std::int32_t expert : SlotsOn(after, topology, gpu)) {
+      if (expert != kEmptySlot && new_experts.Add(gpu, expert)) fetches += !old_experts.On(gpu, expert);
+    }
   }
   return fetches;
 }

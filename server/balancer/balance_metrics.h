@@ -51,6 +51,10 @@ class BalanceMeter {
   std::span<const double> gpu_load() const { return gpu_load_; }
 
  private:
+  // part(slot): what the slot takes, in proportion.
+  template <typename Part>
+  LayerBalance MeasureParts(std::span<const std::int32_t> slots, std::span<const double> loads, const Part& part);
+
   const Topology& topology_;
   double usable_speed_ = 0;
   std::vector<double> gpu_load_;

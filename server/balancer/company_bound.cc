@@ -50,6 +50,26 @@ int CompanyBound::CountBelow(double limit) const {
   return static_cast<int>(std::ranges::lower_bound(ascending_, limit) - ascending_.begin());
 }
 
+// Whether the replicas surely suffice to split each expert, from the first one on in ascending order, into parts of at
+// most the limit: an expert of load l needs fewer than l / limit more. Neither weight then refutes anything, as each of
+// the heavy experts can be made to weigh nothing. Far cheaper to find out than what the refutations sum up.
+bool CompanyBound::CanSplitAll(int first, double limit, const Shape& shape) const {
+  const int extra = shape.replicas - static_cast<int>(ascending_.size());
+  return SumFrom(first) <= extra * limit * (1 - kSafety);
+}
+
+// How many whole parts of the limit there are in the loads from the first one on, which are all above it. Rather one
+// too many, should rounding matter.
+double CompanyBound::CountParts(int first, double limit) const {
+  double parts = 0;
+  auto from = ascending_.begin() + first;
+  for (int i = 1; from != ascending_.end(); ++i) {
+    parts += static_cast<double>(ascending_.end() - from);
+    from = std::lower_bound(from, ascending_.end(), (i + 1) * limit * (1 - kSafety));
+  }
+  return parts;
+}
+
 // Replica loads that heavy experts may have, from just below the heaviest down: where the surplus bends.
 void CompanyBound::CollectThresholds(const Shape& shape, double bound) {
   thresholds_.clear();
@@ -62,13 +82,28 @@ void CompanyBound::CollectThresholds(const Shape& shape, double bound) {
       if (load < shape.heaviest) thresholds_.push_back(load);
     }
   }
+  if (thresholds_.size() > kMaxThresholds) {
+    std::ranges::nth_element(thresholds_, thresholds_.begin() + kMaxThresholds, std::greater<>());
+    thresholds_.resize(kMaxThresholds);
+  }
   std::ranges::sort(thresholds_, std::greater<>());
-  if (thresholds_.size() > kMaxThresholds) thresholds_.resize(kMaxThresholds);
 }
 
 bool CompanyBound::SurplusRefutes(double max, double heavy, const Shape& shape) {
   const double light = (max - heavy) / (shape.least_slots - 1);
   if (light > heavy || light < 0) return false;
+  const int first_heavy = static_cast<int>(std::ranges::upper_bound(ascending_, heavy) - ascending_.begin());
+  if (CanSplitAll(first_heavy, heavy, shape)) return false;
+  const int below = CountBelow(light);
+  const double lightness = below * light - prefix_[Index(below)];
+  const int num_heavy = static_cast<int>(ascending_.size()) - first_heavy;
+  // Each slot beyond one per expert takes off at least b.
+  const double least_taken = (shape.slots - static_cast<double>(ascending_.size())) * light + lightness;
+  if (SumFrom(first_heavy) - num_heavy * heavy <= least_taken) return false;
+  // Replicas that split every heavy expert into parts of a take off all of the surplus; each that there is too few of
+  // leaves less than a.
+  const double extra_slots = shape.replicas - static_cast<double>(ascending_.size());
+  if ((CountParts(first_heavy, heavy) - extra_slots) * heavy <= lightness) return false;
   double surplus = 0;
   int full_steps = 0;
   rests_.clear();
@@ -87,18 +122,20 @@ bool CompanyBound::SurplusRefutes(double max, double heavy, const Shape& shape) 
   for (std::size_t i = 0; i < rests; ++i) taken_off += rests_[i];
   const int others = shape.slots - static_cast<int>(ascending_.size()) - steps_of_heavy - static_cast<int>(rests);
   taken_off += others * light;
-  const int below = CountBelow(light);
-  taken_off += below * light - prefix_[Index(below)];
+  taken_off += lightness;
   return surplus - taken_off > kSafety * (surplus + max);
 }
 
 double CompanyBound::SpendOnPartners(double budget) {
-  std::ranges::sort(options_, [](const Option& left, const Option& right) {
-    return left.gain * right.cost > right.gain * left.cost;
-  });
+  // A heap, since the budget is spent on a few of them, mostly.
+  const auto gains_less = [](const Option& left, const Option& right) {
+    return left.gain * right.cost < right.gain * left.cost;
+  };
+  std::ranges::make_heap(options_, gains_less);
   double gain = 0;
-  for (const Option& option : options_) {
-    if (budget <= 0) break;
+  for (; budget > 0 && !options_.empty(); options_.pop_back()) {
+    std::ranges::pop_heap(options_, gains_less);
+    const Option& option = options_.back();
     const double share = std::min(1.0, budget / option.cost);
     gain += share * option.gain;
     budget -= share * option.cost;
@@ -112,10 +149,12 @@ bool CompanyBound::PartnersRefute(double max, double light, const Shape& shape) 
   const double heavy_up = heavy * (1 + kSafety);
   const double light_up = light * (1 + kSafety);
   if (light_up >= heavy) return false;
-  options_.clear();
+  const int first_heavy = static_cast<int>(std::ranges::upper_bound(ascending_, heavy_up) - ascending_.begin());
+  if (CanSplitAll(first_heavy, heavy, shape)) return false;
   const double company = shape.least_slots - 1;  // partners that each heavy replica needs
   double short_of = 0;
   double budget = shape.replicas - static_cast<double>(ascending_.size());
+  options_.clear();
   for (std::size_t i = ascending_.size(); i-- > 0 && ascending_[i] > heavy_up;) {
     const double load = ascending_[i];
     const double least = std::max(1.0, std::ceil(load / max - kSafety));  // replicas, so that none exceeds T
@@ -150,7 +189,9 @@ bool CompanyBound::AnySharesRefute(double max, double light, const Shape& shape)
   if (light <= 0 || light > heavy) return false;
   const int below = CountBelow(light);
   double least = prefix_[Index(below)];
-  for (std::size_t i = Index(below); i < ascending_.size(); ++i) {
+  const int first_heavy = std::max(below, CountBelow(heavy));
+  least += (first_heavy - below) * light;  // those in between
+  for (std::size_t i = Index(first_heavy); i < ascending_.size(); ++i) {
     const double parts = std::floor(ascending_[i] / heavy);
     least += parts * light + std::min(light, ascending_[i] - parts * heavy);
   }

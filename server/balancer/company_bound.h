@@ -56,6 +56,9 @@ class CompanyBound {
   };
   void SortLoads(std::span<const double> loads);
   int CountBelow(double limit) const;
+  double SumFrom(int first) const { return prefix_.back() - prefix_[static_cast<std::size_t>(first)]; }
+  double CountParts(int first, double limit) const;
+  bool CanSplitAll(int first, double limit, const Shape& shape) const;
   bool SurplusRefutes(double max, double heavy, const Shape& shape);
   bool AnySharesRefute(double max, double light, const Shape& shape) const;
   bool PartnersRefute(double max, double light, const Shape& shape);

@@ -1,6 +1,7 @@
 #include "server/balancer/lower_bound.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "server/balancer/search/group_nodes.h"
@@ -11,6 +12,9 @@ namespace eplb {
 namespace {
 
 constexpr double kNearEnough = 1e-4;
+constexpr double kRounding = 1e-9;
+// Bisections towards the min-max replica load, before replicas are given one by one.
+constexpr int kLimitsTried = 6;
 
 }  // namespace
 
@@ -31,16 +35,58 @@ LowerBound::LowerBound(const Topology& topology, const PlacementConstraints& con
   }
 }
 
+// At least as many replicas as it takes to make none heavier than the limit, beyond `least` of each.
+int LowerBound::CountReplicasFor(double limit, int least) const {
+  const double inverse = (1 + kRounding) / limit;
+  int added = 0;
+  for (const Candidate& candidate : heap_) added += std::max(least, static_cast<int>(candidate.load * inverse) + 1);
+  return added - least * static_cast<int>(heap_.size());
+}
+
+// Gives each as few replicas as make none heavier than the limit; returns how many beyond `least` of each.
+int LowerBound::SplitTo(double limit, int least) {
+  int added = 0;
+  for (Candidate& candidate : heap_) {
+    int replicas = std::max(least, static_cast<int>(candidate.load / limit));
+    // As the division rounds, which is what replicas are compared by.
+    while (candidate.load / replicas > limit) ++replicas;
+    candidate.replicas = replicas;
+    candidate.load_per_replica = candidate.load / replicas;
+    added += replicas - least;
+  }
+  return added;
+}
+
 double LowerBound::MinMaxReplicaLoad(std::span<const double> loads, int slots) {
+  const auto num_experts = static_cast<int>(loads.size());
+  const int least = std::min(least_replicas_, slots / num_experts);
+  int extra = slots - least * num_experts;
+  double heaviest = 0;
+  double total = 0;
+  for (const double load : loads) {
+    heaviest = std::max(heaviest, load);
+    total += load;
+  }
+  // The heaviest replica is no lighter than their mean, so lighter experts are never split.
+  double low = total / slots * (1 - kRounding);
+  double high = heaviest / least;
+  if (extra == 0 || heaviest <= 0) return high;
   heap_.clear();
-  const int least = std::min(least_replicas_, slots / static_cast<int>(loads.size()));
-  for (const double load : loads) heap_.push_back({load / least, load, least});
+  for (const double load : loads) {
+    if (load / least > low) heap_.push_back({load / least, load, least});
+  }
+  // The splits down to any limit come before those below it: start from a limit that nearly takes up the slots.
+  for (int i = 0; i < kLimitsTried; ++i) {
+    const double middle = (low + high) / 2;
+    (CountReplicasFor(middle, least) <= extra ? high : low) = middle;
+  }
+  extra -= SplitTo(high, least);
   std::make_heap(heap_.begin(), heap_.end());
-  for (int extra = slots - least * static_cast<int>(loads.size()); extra > 0; --extra) {
+  for (; extra > 0; --extra) {
     std::pop_heap(heap_.begin(), heap_.end());
-    Candidate& heaviest = heap_.back();
-    ++heaviest.replicas;
-    heaviest.load_per_replica = heaviest.load / heaviest.replicas;
+    Candidate& candidate = heap_.back();
+    ++candidate.replicas;
+    candidate.load_per_replica = candidate.load / candidate.replicas;
     std::push_heap(heap_.begin(), heap_.end());
   }
   return heap_.front().load_per_replica;

@@ -51,6 +51,8 @@ class LowerBound {
   double ProveFor(Shares shares, std::span<const double> loads, int slots, double reached);
   double HeaviestNode(std::span<const double> loads);
   double MinMaxReplicaLoad(std::span<const double> loads, int slots);
+  int CountReplicasFor(double limit, int least) const;
+  int SplitTo(double limit, int least);
 
   double total_speed_ = 0;
   double top_speed_ = 0;

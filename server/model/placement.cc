@@ -10,22 +10,23 @@
 namespace eplb {
 namespace {
 
-// Adds what is wrong with one layer; `seen` is scratch of num_experts entries.
-void CheckLayer(FieldErrors& errors, int layer, std::span<const std::int32_t> slots, std::vector<bool>& seen) {
-  std::fill(seen.begin(), seen.end(), false);
-  const auto num_experts = static_cast<std::int32_t>(seen.size());
+// Adds what is wrong with one layer; `seen` is scratch of num_experts + 1 entries, of which the first is of empty
+// slots.
+void CheckLayer(FieldErrors& errors, int layer, std::span<const std::int32_t> slots, std::vector<char>& seen) {
+  std::ranges::fill(seen, 0);
+  const auto num_experts = static_cast<std::int32_t>(seen.size()) - 1;
   for (std::size_t slot = 0; slot < slots.size(); ++slot) {
-    const std::int32_t expert = slots[slot];
-    if (expert < kEmptySlot || expert >= num_experts) {
-      errors.Add(absl::StrCat("layers[", layer, "].physical_to_logical[", slot, "]"), absl::StrCat(expert),
+    const auto entry = static_cast<std::size_t>(slots[slot] - kEmptySlot);
+    if (entry >= seen.size()) {
+      errors.Add(absl::StrCat("layers[", layer, "].physical_to_logical[", slot, "]"), absl::StrCat(slots[slot]),
                  absl::StrCat("must be from -1 (empty) to ", num_experts - 1));
-    } else if (expert != kEmptySlot) {
-      seen[static_cast<std::size_t>(expert)] = true;
+    } else {
+      seen[entry] = 1;
     }
   }
-  const auto missing = std::count(seen.begin(), seen.end(), false);
+  const auto missing = std::count(seen.begin() + 1, seen.end(), 0);
   if (missing > 0) {
-    const auto first = std::find(seen.begin(), seen.end(), false) - seen.begin();
+    const auto first = std::find(seen.begin() + 1, seen.end(), 0) - seen.begin() - 1;
     errors.Add(absl::StrCat("layers[", layer, "].physical_to_logical"), "",
                absl::StrCat("must hold every expert: ", missing, " missing, the first is expert ", first));
   }
@@ -56,7 +57,7 @@ absl::StatusOr<Placement> Placement::Create(int num_layers, int num_experts, int
                             absl::StrCat("must be layers x slots = ", num_layers, " x ", num_slots));
   }
   Placement placement(num_layers, num_experts, num_slots, std::move(physical_to_logical));
-  std::vector<bool> seen(static_cast<std::size_t>(num_experts));
+  std::vector<char> seen(static_cast<std::size_t>(num_experts) + 1);
   for (int layer = 0; layer < num_layers; ++layer) CheckLayer(errors, layer, placement.layer(layer), seen);
   if (!errors.empty()) return errors.ToStatus();
   return placement;

@@ -10,34 +10,49 @@ LayerSlots::LayerSlots(const Topology& topology, const PlacementConstraints& con
       num_experts_(num_experts),
       has_rules_(constraints.min_replicas > 1 || constraints.min_nodes_per_expert > 1) {}
 
-inline void LayerSlots::Link(int slot, std::int32_t expert) {
-  At(slots_, slot) = expert;
-  At(next_of_expert_, slot) = At(first_of_expert_, expert);
-  At(first_of_expert_, expert) = slot;
-  ++At(replicas_, expert);
-  --At(empty_on_gpu_, topology_.gpu_of_slot(slot));
-  ++used_slots_;
-}
-
 void LayerSlots::Load(int layer, std::span<const std::int32_t> slots) {
-  slots_.assign(slots.size(), kEmptySlot);
-  next_of_expert_.assign(slots.size(), -1);
+  slots_.assign(slots.begin(), slots.end());
+  next_of_expert_.resize(slots.size());
   replicas_.assign(static_cast<std::size_t>(num_experts_), 0);
   first_of_expert_.assign(static_cast<std::size_t>(num_experts_), -1);
+  has_twins_.assign(static_cast<std::size_t>(num_experts_), 0);
   empty_on_gpu_.resize(static_cast<std::size_t>(topology_.num_gpus()));
-  for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) At(empty_on_gpu_, gpu) = topology_.slots_on(gpu);
-  used_slots_ = 0;
   slot_budget_ = topology_.num_usable_slots();
   if (!constraints_.slot_budget_per_layer.empty()) {
     slot_budget_ = std::min(slot_budget_, At(constraints_.slot_budget_per_layer, layer));
   }
+  used_slots_ = 0;
+  missing_experts_ = num_experts_;
   // From the last slot on, so that an expert's replicas are visited in slot order.
-  const bool all_usable = topology_.num_usable_slots() == topology_.num_slots();
-  for (int slot = topology_.num_slots(); slot-- > 0;) {
-    if (At(slots, slot) == kEmptySlot || (!all_usable && topology_.excluded(topology_.gpu_of_slot(slot)))) continue;
-    Link(slot, At(slots, slot));
-  }
+  for (int gpu = topology_.num_gpus(); gpu-- > 0;) LoadGpu(gpu);
   if (constraints_.honour_groups) ChooseGroupNodes();
+}
+
+void LayerSlots::LoadGpu(int gpu) {
+  const int first = topology_.first_slot(gpu);
+  const int end = topology_.first_slot(gpu + 1);
+  if (topology_.excluded(gpu)) std::fill(slots_.begin() + first, slots_.begin() + end, kEmptySlot);
+  int empty = 0;
+  int found = 0;  // experts that no later slot holds
+  for (int slot = end; slot-- > first;) {
+    const std::int32_t expert = At(slots_, slot);
+    if (expert == kEmptySlot) {
+      ++empty;
+      continue;
+    }
+    std::int32_t& first_of_expert = At(first_of_expert_, expert);
+    if (first_of_expert < 0) {
+      ++found;
+    } else if (first_of_expert < end) {
+      At(has_twins_, expert) = 1;
+    }
+    At(next_of_expert_, slot) = first_of_expert;
+    first_of_expert = slot;
+    ++At(replicas_, expert);
+  }
+  At(empty_on_gpu_, gpu) = empty;
+  used_slots_ += end - first - empty;
+  missing_experts_ -= found;
 }
 
 void LayerSlots::ChooseGroupNodes() {
@@ -71,7 +86,7 @@ bool LayerSlots::HoldsOnNode(int node, int expert) const {
   return false;
 }
 
-bool LayerSlots::HasTwins(int expert) const {
+bool LayerSlots::FindTwins(int expert) const {
   for (std::int32_t slot = At(first_of_expert_, expert); slot >= 0; slot = At(next_of_expert_, slot)) {
     const int gpu = topology_.gpu_of_slot(slot);
     for (std::int32_t other = At(next_of_expert_, slot); other >= 0; other = At(next_of_expert_, other)) {
@@ -101,18 +116,30 @@ int LayerSlots::FillableSlot(int gpu) const {
   return slot;
 }
 
+void LayerSlots::Link(int slot, std::int32_t expert) {
+  At(slots_, slot) = expert;
+  At(next_of_expert_, slot) = At(first_of_expert_, expert);
+  At(first_of_expert_, expert) = slot;
+  missing_experts_ -= ++At(replicas_, expert) == 1;
+  --At(empty_on_gpu_, topology_.gpu_of_slot(slot));
+  ++used_slots_;
+  At(has_twins_, expert) = FindTwins(expert);
+}
+
 void LayerSlots::Unlink(int slot) {
-  std::int32_t* link = &At(first_of_expert_, expert_in(slot));
+  const std::int32_t expert = expert_in(slot);
+  std::int32_t* link = &At(first_of_expert_, expert);
   while (*link != slot) link = &At(next_of_expert_, *link);
   *link = At(next_of_expert_, slot);
-  --At(replicas_, expert_in(slot));
+  At(slots_, slot) = kEmptySlot;
+  missing_experts_ += --At(replicas_, expert) == 0;
   ++At(empty_on_gpu_, topology_.gpu_of_slot(slot));
   --used_slots_;
+  At(has_twins_, expert) = FindTwins(expert);
 }
 
 void LayerSlots::Assign(int slot, std::int32_t expert) {
   if (expert_in(slot) != kEmptySlot) Unlink(slot);
-  At(slots_, slot) = kEmptySlot;
   if (expert != kEmptySlot) Link(slot, expert);
 }
 

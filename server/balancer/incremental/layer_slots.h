@@ -26,10 +26,16 @@ class LayerSlots {
   const Topology& topology() const { return topology_; }
   int num_experts() const { return num_experts_; }
   std::span<const std::int32_t> slots() const { return slots_; }
+  std::span<const std::int32_t> experts_on(int gpu) const {  // [its slots]
+    return slots().subspan(static_cast<std::size_t>(topology_.first_slot(gpu)),
+                           static_cast<std::size_t>(topology_.slots_on(gpu)));
+  }
   std::int32_t expert_in(int slot) const { return At(slots_, slot); }
   std::span<const std::int32_t> replicas() const { return replicas_; }  // [experts]
   int replicas(int expert) const { return At(replicas_, expert); }
   int used_slots() const { return used_slots_; }
+  // Experts that no slot holds.
+  int missing_experts() const { return missing_experts_; }
   // Slots of this layer that may hold an expert, at most the usable ones.
   int slot_budget() const { return slot_budget_; }
 
@@ -41,7 +47,7 @@ class LayerSlots {
   bool Holds(int gpu, int expert) const;
   bool HoldsOnNode(int node, int expert) const;
   // Two replicas of the expert are on one GPU.
-  bool HasTwins(int expert) const;
+  bool HasTwins(int expert) const { return At(has_twins_, expert); }
   // Distinct nodes that hold the expert.
   int CountNodes(int expert) const;
   // The first empty slot of a usable GPU that may be filled within the slot budget, or -1.
@@ -60,9 +66,11 @@ class LayerSlots {
 
  private:
   bool MayDropWithinRules(int slot) const;
+  void LoadGpu(int gpu);
   void ChooseGroupNodes();
   void Link(int slot, std::int32_t expert);
   void Unlink(int slot);
+  bool FindTwins(int expert) const;
 
   const Topology& topology_;
   const PlacementConstraints& constraints_;
@@ -70,11 +78,13 @@ class LayerSlots {
   const bool has_rules_;  // any constraint beyond one replica
   int slot_budget_ = 0;
   int used_slots_ = 0;
+  int missing_experts_ = 0;
   std::vector<std::int32_t> slots_;            // [slots]
   std::vector<std::int32_t> replicas_;         // [experts]
   std::vector<std::int32_t> first_of_expert_;  // [experts] a slot that holds it, or -1
   std::vector<std::int32_t> next_of_expert_;   // [slots] the next slot that holds the same expert, or -1
   std::vector<std::int32_t> empty_on_gpu_;     // [gpus] empty slots
+  std::vector<char> has_twins_;                // [experts]
   std::vector<std::int32_t> node_of_group_;    // [groups] where groups are honoured
 };
 

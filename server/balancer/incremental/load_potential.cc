@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "server/base/check.h"
+#include "server/base/index.h"
 
 namespace eplb {
 
@@ -19,8 +20,9 @@ void LoadPotential::Load(std::span<const LayerSample> samples) {
   const Topology& topology = slots_.topology();
   num_samples_ = static_cast<int>(samples.size());
   const int num_experts = slots_.num_experts();
-  double speed = 0;
-  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) speed += topology.excluded(gpu) ? 0.0 : topology.speed(gpu);
+  const int num_gpus = topology.num_gpus();
+  usable_speed_ = 0;
+  for (int gpu = 0; gpu < num_gpus; ++gpu) usable_speed_ += topology.excluded(gpu) ? 0.0 : topology.speed(gpu);
   double total_weight = 0;
   for (const LayerSample& sample : samples) total_weight += sample.weight;
 
@@ -31,29 +33,27 @@ void LoadPotential::Load(std::span<const LayerSample> samples) {
   has_noise_ = false;
   for (const LayerSample& sample : samples) has_noise_ |= sample.noise_ratio > 0 && !sample.variance.empty();
   noise_.assign(has_noise_ ? load_.size() : 0, 0.0);
-  gpus_.assign(static_cast<std::size_t>(topology.num_gpus() * num_samples_), {});
+  gpus_.assign(static_cast<std::size_t>(num_gpus * num_samples_), {});
   const double half_aversion = (power_ - 1.0) / 2.0;
   for (int k = 0; k < num_samples_; ++k) {
     const LayerSample& sample = At(samples, k);
     At(weight_, k) = sample.weight / total_weight;
+    std::ranges::copy(sample.loads, load_.begin() + k * num_experts);
     double total = 0;
-    for (int expert = 0; expert < num_experts; ++expert) {
-      total += At(sample.loads, expert);
-      At(load_, expert * num_samples_ + k) = At(sample.loads, expert);
-    }
-    const double mean = total / speed;
+    for (const double load : sample.loads) total += load;
+    const double mean = total / usable_speed_;
     At(mean_, k) = mean;
     if (mean <= 0) continue;
     for (int expert = 0; expert < num_experts && !sample.variance.empty(); ++expert) {
-      At(risk_, expert * num_samples_ + k) = half_aversion / mean * At(sample.variance, expert);
+      At(risk_, k * num_experts + expert) = half_aversion / mean * At(sample.variance, expert);
       if (has_noise_) At(noise_, expert * num_samples_ + k) = sample.noise_ratio * At(sample.variance, expert);
     }
-    for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-      if (!topology.excluded(gpu)) At(gpus_, gpu * num_samples_ + k).inverse = 1.0 / (topology.speed(gpu) * mean);
+    for (int gpu = 0; gpu < num_gpus; ++gpu) {
+      if (!topology.excluded(gpu)) At(gpus_, k * num_gpus + gpu).inverse = 1.0 / (topology.speed(gpu) * mean);
     }
   }
   charges_.resize(load_.size());
-  changed_.resize(static_cast<std::size_t>(topology.num_gpus()));
+  changed_.resize(static_cast<std::size_t>(num_gpus));
   Refresh();
 }
 
@@ -62,7 +62,8 @@ void LoadPotential::MeasureGradient(std::vector<double>& gradient) const {
   gradient.assign(load_.size(), 0.0);
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     for (int k = 0; k < num_samples_; ++k) {
-      const double slope = Slope(gpu, k, amount(gpu, k));
+      const GpuState& state = this->gpu(gpu, k);
+      const double slope = SlopeOf(state.power * state.scale, state.amount);
       for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
         const std::int32_t expert = slots_.expert_in(slot);
         if (expert == kEmptySlot) continue;
@@ -81,72 +82,77 @@ double LoadPotential::GainNoise(std::span<const double> before, std::span<const 
   return std::sqrt(variance);
 }
 
-inline void LoadPotential::MeasureCharges(int expert) {
+inline void LoadPotential::MeasureCharges(int expert, int sample) {
   const int replicas = slots_.replicas(expert);
-  const auto first = static_cast<std::size_t>(expert) * static_cast<std::size_t>(num_samples_);
+  const int index = sample * slots_.num_experts() + expert;
   const double* shares = &At(share_, replicas);
   const double one_less = shares[replicas > 1 ? -1 : 0];  // no branch around the charge: replicas are hard to foretell
-  for (std::size_t index = first; index < first + static_cast<std::size_t>(num_samples_); ++index) {
-    const double load = load_[index];
-    const double risk = risk_[index];
-    const auto charge = [load, risk](double share) { return (load + risk * share) * share; };
-    const double now = charge(shares[0]);
-    const double next = charge(shares[1]);
-    charges_[index] = {now, next, now - next, charge(one_less) - now};
-  }
+  const double load = At(load_, index);
+  const double risk = At(risk_, index);
+  const auto charge = [load, risk](double share) { return (load + risk * share) * share; };
+  const double now = charge(shares[0]);
+  const double next = charge(shares[1]);
+  At(charges_, index) = {now, next, now - next, charge(one_less) - now};
 }
 
 void LoadPotential::MeasureAmounts(int gpu) {
-  const Topology& topology = slots_.topology();
-  const std::span<const std::int32_t> slots = slots_.slots();
-  const int end = topology.first_slot(gpu + 1);
+  const std::span<const std::int32_t> experts = slots_.experts_on(gpu);
   for (int k = 0; k < num_samples_; ++k) {
+    const Charges* charges = &this->charges(0, k);
     double sum = 0;
-    for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
-      if (const std::int32_t expert = At(slots, slot); expert != kEmptySlot) sum += charge(expert, k);
+    for (const std::int32_t expert : experts) {
+      if (expert != kEmptySlot) sum += charges[expert].now;
     }
-    At(gpus_, gpu * num_samples_ + k).amount = sum;
+    GpuState& state = At(gpus_, k * slots_.topology().num_gpus() + gpu);
+    state.amount = sum;
+    state.power = Power(state, sum);
   }
   At(changed_, gpu) = measurement_;
 }
 
 void LoadPotential::Refresh() {
   ++measurement_;
-  for (int expert = 0; expert < slots_.num_experts(); ++expert) MeasureCharges(expert);
+  for (int k = 0; k < num_samples_; ++k) {
+    for (int expert = 0; expert < slots_.num_experts(); ++expert) MeasureCharges(expert, k);
+  }
   for (int gpu = 0; gpu < slots_.topology().num_gpus(); ++gpu) MeasureAmounts(gpu);
   MeasureTerms();
 }
 
 void LoadPotential::Refresh(std::span<const std::int32_t> experts, std::span<const int> gpus) {
   ++measurement_;
-  for (const std::int32_t expert : experts) MeasureCharges(expert);
-  for (const std::int32_t expert : experts) {
-    slots_.ForEachReplica(expert, [&](std::int32_t slot) { MeasureAmounts(slots_.topology().gpu_of_slot(slot)); });
+  const auto measure_once = [this](int gpu) {
+    if (At(changed_, gpu) < measurement_) MeasureAmounts(gpu);
+  };
+  for (int k = 0; k < num_samples_; ++k) {
+    for (const std::int32_t expert : experts) MeasureCharges(expert, k);
   }
-  for (const int gpu : gpus) MeasureAmounts(gpu);
+  for (const std::int32_t expert : experts) {
+    slots_.ForEachReplica(expert, [&](std::int32_t slot) { measure_once(slots_.topology().gpu_of_slot(slot)); });
+  }
+  for (const int gpu : gpus) measure_once(gpu);
   MeasureTerms();
 }
 
 void LoadPotential::MeasureTerms() {
   const Topology& topology = slots_.topology();
-  const int num_gpus = topology.num_gpus();
   value_ = 0;
   for (int k = 0; k < num_samples_; ++k) {
+    const std::span<GpuState> gpus =
+        std::span(gpus_).subspan(Index(k) * Index(topology.num_gpus()), Index(topology.num_gpus()));
     double sum = 0;
-    double speed = 0;
-    for (int gpu = 0; gpu < num_gpus; ++gpu) {
-      GpuState& state = At(gpus_, gpu * num_samples_ + k);
+    for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+      GpuState& state = At(gpus, gpu);
       state.scale = topology.excluded(gpu) ? 0.0 : topology.speed(gpu);
-      state.term = Term(state, state.amount);
+      state.term = state.power * state.scale;
       sum += state.term;
-      speed += state.scale;
     }
-    const double potential = At(mean_, k) * std::pow(sum / speed, 1.0 / power_);
+    const double potential = At(mean_, k) * std::pow(sum / usable_speed_, 1.0 / power_);
     value_ += At(weight_, k) * potential;
     const double slope = sum > 0 ? At(weight_, k) * potential / (power_ * sum) : 0.0;
-    for (int gpu = 0; gpu < num_gpus; ++gpu) {
-      At(gpus_, gpu * num_samples_ + k).scale *= slope;
-      At(gpus_, gpu * num_samples_ + k).term *= slope;
+    for (GpuState& state : gpus) {
+      state.scale *= slope;
+      state.term *= slope;
     }
   }
 }

@@ -69,10 +69,15 @@ class LoadPotential {
   // P of the slots as measured last.
   double value() const { return value_; }
   int num_samples() const { return num_samples_; }
+  // Sum of of(sample). Mostly there is one sample, which the loop over several is kept out of the way of.
+  template <typename Function>
+  double SumOverSamples(const Function& of) const {
+    return num_samples_ == 1 ? of(0) : SumOfMany(of);
+  }
   // Charge of one replica of an expert in a sample, were there `replicas` of it. replicas >= 1.
   double Charge(int sample, int expert, int replicas) const {
     const double share = At(share_, replicas);
-    const int index = expert * num_samples_ + sample;
+    const int index = sample * slots_.num_experts() + expert;
     return (At(load_, index) + At(risk_, index) * share) * share;
   }
   // What a replica of an expert is charged in one sample, as the slots were measured last.
@@ -82,17 +87,18 @@ class LoadPotential {
     double relief = 0;  // now - next
     double extra = 0;   // by which the charge rises with one replica less; 0 where there are not two
   };
-  const Charges& charges(int expert, int sample) const { return At(charges_, expert * num_samples_ + sample); }
+  const Charges& charges(int expert, int sample) const { return At(charges_, sample * slots_.num_experts() + expert); }
   double charge(int expert, int sample) const { return charges(expert, sample).now; }
   double next_charge(int expert, int sample) const { return charges(expert, sample).next; }
   // One GPU in one sample, as measured last.
   struct GpuState {
     double amount = 0;   // charges of its replicas
+    double power = 0;    // (amount / (v M))^p
     double term = 0;     // its scaled term
     double inverse = 0;  // 1 / (v M); 0 where there is no load
     double scale = 0;    // v * dP / dTerm
   };
-  const GpuState& gpu(int gpu, int sample) const { return At(gpus_, gpu * num_samples_ + sample); }
+  const GpuState& gpu(int gpu, int sample) const { return At(gpus_, sample * slots_.topology().num_gpus() + gpu); }
   double amount(int index, int sample) const { return gpu(index, sample).amount; }
   double term(int index, int sample) const { return gpu(index, sample).term; }
   // Scaled term of a GPU, had it another amount, and what is scaled.
@@ -105,29 +111,24 @@ class LoadPotential {
   double Slope(int index, int sample, double amount) const { return SlopeOf(Term(index, sample, amount), amount); }
 
  private:
+  template <typename Function>
+  [[gnu::noinline]] double SumOfMany(const Function& of) const {
+    double sum = of(0);
+    for (int k = 1; k < num_samples_; ++k) sum += of(k);
+    return sum;
+  }
   // ratio^p: as many squarings as power_exponent_.
   double Raise(double ratio) const {
-    switch (power_exponent_) {
-      case 6:
-        ratio *= ratio;
-        [[fallthrough]];
-      case 5:
-        ratio *= ratio;
-        [[fallthrough]];
-      case 4:
-        ratio *= ratio;
-        [[fallthrough]];
-      case 3:
-        ratio *= ratio;
-        [[fallthrough]];
-      case 2:
-        ratio *= ratio;
-        [[fallthrough]];
-      default:
-        return ratio * ratio;
+    if (power_exponent_ == 4) [[likely]] {  // the default, without a jump by table
+      ratio *= ratio;
+      ratio *= ratio;
+      ratio *= ratio;
+      return ratio * ratio;
     }
+    for (int i = 0; i < power_exponent_; ++i) ratio *= ratio;
+    return ratio;
   }
-  void MeasureCharges(int expert);
+  void MeasureCharges(int expert, int sample);
   void MeasureAmounts(int gpu);
   void MeasureTerms();
 
@@ -136,17 +137,18 @@ class LoadPotential {
   const double power_;  // p
   int num_samples_ = 0;
   double value_ = 0;
+  double usable_speed_ = 0;
   bool has_noise_ = false;
   std::vector<double> share_;   // [replicas] 1 / replicas
   std::vector<double> weight_;  // [samples] share
   std::vector<double> mean_;    // [samples] M, load per unit of speed; 0: no load
-  std::vector<double> load_;    // [experts, samples]
+  std::vector<double> load_;    // [samples, experts]
   std::vector<double> noise_;   // [experts, samples] variance of the expected load itself
-  std::vector<double> risk_;    // [experts, samples] (p - 1) / (2 M) * variance
+  std::vector<double> risk_;    // [samples, experts] (p - 1) / (2 M) * variance
   std::int64_t measurement_ = 0;
   std::vector<std::int64_t> changed_;  // [gpus]
-  std::vector<Charges> charges_;       // [experts, samples]
-  std::vector<GpuState> gpus_;         // [gpus, samples]
+  std::vector<Charges> charges_;       // [samples, experts]
+  std::vector<GpuState> gpus_;         // [samples, gpus]
 };
 
 }  // namespace eplb

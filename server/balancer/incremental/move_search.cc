@@ -11,6 +11,9 @@ namespace {
 // gains little of a power mean.
 constexpr int kMaxHotGpus = 8;
 
+// Bounds that may be equal to what they bound leave this part to rounding.
+constexpr double kRounding = 1e-9;
+
 // Which amounts of load, shifted between two GPUs by an exchange, may still gain more than the best move: with one
 // sample the gain rises up to the ideal shift and falls beyond it, so whatever is further from the ideal than a shift
 // that was tried gains no more than it.
@@ -29,54 +32,24 @@ struct ShiftRange {
 }  // namespace
 
 MoveSearch::MoveSearch(const LayerSlots& slots, const LoadPotential& potential)
-    : slots_(slots), potential_(potential), values_(slots, potential) {}
-
-void MoveSearch::FindSources() {
-  const Topology& topology = slots_.topology();
-  const std::span<const std::int32_t> slots = slots_.slots();
-  const std::span<const std::int32_t> replicas = slots_.replicas();
-  sources_.clear();
-  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-    if (topology.excluded(gpu)) continue;
-    for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
-      const std::int32_t expert = At(slots, slot);
-      if (expert == kEmptySlot || At(replicas, expert) < 2) continue;
-      if (slots_.MayDrop(slot)) Drop(slot, sources_.emplace_back());
-    }
-    if (const int slot = slots_.FillableSlot(gpu); slot >= 0) sources_.push_back(Fill(slot));
-  }
-}
-
-void MoveSearch::Drop(int slot, Source& source) const {
-  const int gpu = slots_.topology().gpu_of_slot(slot);
-  source.slot = slot;
-  for (int k = 0; k < potential_.num_samples(); ++k) {
-    const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
-    const double emptied_term = values_.emptied_power(slot, k) * state.scale;
-    source.relief += state.term - emptied_term;
-    source.emptied_term += emptied_term;
-  }
-  source.slope = values_.emptied_slope(slot) * potential_.gpu(gpu, 0).scale;
-  double value = source.relief;
-  slots_.ForEachReplica(slots_.expert_in(slot), [&](std::int32_t other) {
-    if (other != slot) value -= values_.loss_in(other);
-  });
-  source.value = value;
-}
-
-MoveSearch::Source MoveSearch::Fill(int slot) const {
-  const int gpu = slots_.topology().gpu_of_slot(slot);
-  Source source{.slot = slot, .relief = 0, .value = 0, .emptied_term = 0, .slope = 0};
-  source.slope = potential_.Slope(gpu, 0, potential_.amount(gpu, 0));
-  for (int k = 0; k < potential_.num_samples(); ++k) source.emptied_term += potential_.term(gpu, k);
-  return source;
+    : slots_(slots), potential_(potential), values_(slots, potential) {
+  const auto num_gpus = static_cast<std::size_t>(slots.topology().num_gpus());
+  slope_.resize(num_gpus);
+  amount_.resize(num_gpus);
+  heat_.resize(num_gpus);
+  is_hot_.resize(num_gpus);
+  is_touched_.resize(num_gpus);
+  const auto num_slots = static_cast<std::size_t>(slots.topology().num_slots());
+  source_of_slot_.resize(num_slots);
+  overlap_value_.resize(num_slots);
+  overlap_charge_.resize(num_slots);
 }
 
 Move MoveSearch::FindBest(int max_fetches, double min_gain_per_fetch) {
   best_ = Move{};
   best_rate_ = min_gain_per_fetch;
   RankGpus();
-  values_.Measure();
+  values_.Measure(hot_gpus_);
   FindSources();
   SearchReplacements();
   const bool has_empty = slots_.used_slots() < slots_.topology().num_usable_slots();
@@ -84,45 +57,76 @@ Move MoveSearch::FindBest(int max_fetches, double min_gain_per_fetch) {
   return best_;
 }
 
+inline MoveSearch::Source MoveSearch::Drop(int slot, int gpu) const {
+  const auto emptied_term = [=, this](int k) { return values_.emptied_power(slot, k) * potential_.gpu(gpu, k).scale; };
+  const double relief =
+      potential_.SumOverSamples([=, this](int k) { return potential_.term(gpu, k) - emptied_term(k); });
+  double value = relief;
+  slots_.ForEachReplica(slots_.expert_in(slot), [&](std::int32_t other) {
+    if (other != slot) value -= values_.loss_in(other);
+  });
+  return {.slot = slot,
+          .gpu = gpu,
+          .relief = relief,
+          .value = value,
+          .emptied_term = potential_.SumOverSamples(emptied_term),
+          .slope = values_.emptied_slope(slot) * potential_.gpu(gpu, 0).scale};
+}
+
+MoveSearch::Source MoveSearch::Fill(int slot, int gpu) const {
+  const double term = potential_.SumOverSamples([=, this](int k) { return potential_.term(gpu, k); });
+  return {.slot = slot, .gpu = gpu, .relief = 0, .value = 0, .emptied_term = term, .slope = At(slope_, gpu)};
+}
+
+void MoveSearch::FindSources() {
+  const Topology& topology = slots_.topology();
+  const bool may_fill = slots_.used_slots() < slots_.slot_budget();
+  sources_.clear();
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    for (const std::int32_t slot : values_.replicated_on(gpu)) {
+      const bool may_drop = slots_.MayDrop(slot);
+      At(source_of_slot_, slot) = may_drop ? static_cast<std::int32_t>(sources_.size()) : -1;
+      if (may_drop) sources_.push_back(Drop(slot, gpu));
+    }
+    if (!may_fill) continue;
+    if (const int slot = slots_.FillableSlot(gpu); slot >= 0) sources_.push_back(Fill(slot, gpu));
+  }
+  most_dropped_ = -std::numeric_limits<double>::infinity();
+  least_slope_ = std::numeric_limits<double>::infinity();
+  for (const Source& source : sources_) {
+    most_dropped_ = std::max(most_dropped_, source.value);
+    least_slope_ = std::min(least_slope_, source.slope);
+  }
+}
+
 void MoveSearch::SearchReplacements() {
   if (sources_.empty()) return;
-  const std::span<const double> values = values_.values();
-  const Addition most = AdditionOf(values_.most_valued());
+  const Addition most = AdditionOf(values_.MostValued());
   for (const Source& source : sources_) {
     if (source.value + most.value - source.slope * most.charge > best_rate_) TryReplacement(source, most);
-  }
-  double most_dropped = sources_.front().value;
-  double least_slope = sources_.front().slope;
-  for (const Source& source : sources_) {
-    most_dropped = std::max(most_dropped, source.value);
-    least_slope = std::min(least_slope, source.slope);
   }
   // What an addition gains at most, on whichever of the sources' GPUs.
   additions_.clear();
   double most_added = 0;
-  const double least_added = best_rate_ - most_dropped;
-  const int num_experts = slots_.num_experts();
-  for (int expert = 0; expert < num_experts; ++expert) {
-    const double added = At(values, expert) - least_slope * potential_.charges(expert, 0).next;
-    if (added <= least_added) continue;
-    additions_.push_back(AdditionOf(expert));
+  const double least_added = best_rate_ - most_dropped_;
+  values_.ForEachAbove(least_added, [&](std::int32_t expert) {
+    const Addition addition = AdditionOf(expert);
+    const double added = addition.value - least_slope_ * addition.charge;
+    if (added <= least_added) return;
+    additions_.push_back(addition);
     most_added = std::max(most_added, added);
-  }
+  });
   for (const Source& source : sources_) {
     if (additions_.empty() || source.value + most_added <= best_rate_) continue;
+    const double least = best_rate_ - source.value;
     for (const Addition& addition : additions_) {
-      if (source.value + addition.value - source.slope * addition.charge > best_rate_) TryReplacement(source, addition);
+      if (addition.value - source.slope * addition.charge > least) TryReplacement(source, addition);
     }
   }
   SearchOverlapping();
 }
 
 void MoveSearch::SearchOverlapping() {
-  const Topology& topology = slots_.topology();
-  source_of_slot_.assign(static_cast<std::size_t>(topology.num_slots()), -1);
-  for (int i = 0; i < static_cast<int>(sources_.size()); ++i) At(source_of_slot_, At(sources_, i).slot) = i;
-  overlap_value_.resize(source_of_slot_.size());
-  has_twins_.resize(static_cast<std::size_t>(slots_.num_experts()));
   overlaps_.clear();
   for (const std::int32_t gpu : hot_gpus_) CollectOverlaps(gpu);
   std::ranges::sort(overlaps_);
@@ -130,32 +134,33 @@ void MoveSearch::SearchOverlapping() {
 }
 
 void MoveSearch::CollectOverlaps(int gpu) {
-  const Topology& topology = slots_.topology();
   const double slope = OverlapSlope(gpu);
-  const int end = topology.first_slot(gpu + 1);
   double most_value = 0;
   double least_charge = std::numeric_limits<double>::infinity();
-  for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
-    const std::int32_t expert = slots_.expert_in(slot);
+  int slot = slots_.topology().first_slot(gpu) - 1;
+  for (const std::int32_t expert : slots_.experts_on(gpu)) {
+    ++slot;
+    At(overlap_value_, slot) = -std::numeric_limits<double>::infinity();
+    At(overlap_charge_, slot) = 0;
     if (expert == kEmptySlot) continue;
-    const double relief = slope * potential_.charges(expert, 0).relief;
-    const int replicas = slots_.replicas(expert);
-    const bool twins = replicas >= 2 && slots_.HasTwins(expert);
-    At(has_twins_, expert) = twins;
-    double& value = At(overlap_value_, slot);
-    value = values_.value(expert);
-    if (slope > 0) value += twins ? replicas * relief : relief - values_.value_in(slot);
+    const LoadPotential::Charges& charges = potential_.charges(expert, 0);
+    const double relief = slope * charges.relief;
+    double value = values_.value(expert);
+    if (slope > 0)
+      value += slots_.HasTwins(expert) ? slots_.replicas(expert) * relief : relief - values_.value_in(slot);
+    At(overlap_value_, slot) = value;
+    At(overlap_charge_, slot) = charges.next;
     most_value = std::max(most_value, value);
-    least_charge = std::min(least_charge, potential_.charges(expert, 0).next);
+    least_charge = std::min(least_charge, charges.next);
   }
-  for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
-    const std::int32_t dropped = slots_.expert_in(slot);
-    if (dropped == kEmptySlot || slots_.replicas(dropped) < 2) continue;
+  for (const std::int32_t dropped_slot : values_.replicated_on(gpu)) {
+    const std::int32_t dropped = slots_.expert_in(dropped_slot);
     const double most = most_value - slope * potential_.charges(dropped, 0).extra;
     slots_.ForEachReplica(dropped, [&](std::int32_t other) {
       const std::int32_t index = At(source_of_slot_, other);
-      if (index < 0 || topology.gpu_of_slot(other) == gpu) return;
+      if (index < 0) return;
       const Source& source = At(sources_, index);
+      if (source.gpu == gpu) return;
       if (source.relief + most - source.slope * least_charge > best_rate_) overlaps_.push_back({index, gpu});
     });
   }
@@ -167,11 +172,10 @@ void MoveSearch::TryOverlapping(const Source& source, int gpu) {
   const Topology& topology = slots_.topology();
   const std::int32_t dropped = slots_.expert_in(source.slot);
   const double relief = source.relief - OverlapSlope(gpu) * potential_.charges(dropped, 0).extra;
-  for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
-    const std::int32_t expert = slots_.expert_in(slot);
-    if (expert == kEmptySlot || expert == dropped) continue;
-    const double most = relief + At(overlap_value_, slot) - source.slope * potential_.charges(expert, 0).next;
-    if (most > best_rate_) TryOverlapping(source, gpu, slot);
+  const int end = topology.first_slot(gpu + 1);
+  for (int slot = topology.first_slot(gpu); slot < end; ++slot) {
+    const double most = relief + At(overlap_value_, slot) - source.slope * At(overlap_charge_, slot);
+    if (most > best_rate_ && slots_.expert_in(slot) != dropped) TryOverlapping(source, gpu, slot);
   }
 }
 
@@ -179,7 +183,7 @@ void MoveSearch::TryOverlapping(const Source& source, int gpu, int slot) {
   const std::int32_t dropped = slots_.expert_in(source.slot);
   const std::int32_t expert = slots_.expert_in(slot);
   const double value = values_.value(expert);
-  if (At(has_twins_, dropped) || At(has_twins_, expert)) {
+  if (slots_.HasTwins(dropped) || slots_.HasTwins(expert)) {
     if (source.relief + value + GainOnOwnGpu(source, expert) > best_rate_) ConsiderReplacement(source.slot, expert);
     return;
   }
@@ -215,7 +219,7 @@ double MoveSearch::Overlap(int slot, int expert) const {
 }
 
 double MoveSearch::GainOnOwnGpu(const Source& source, int expert) const {
-  const int gpu = slots_.topology().gpu_of_slot(source.slot);
+  const int gpu = source.gpu;
   const std::int32_t dropped = slots_.expert_in(source.slot);
   double gain = source.emptied_term;
   for (int k = 0; k < potential_.num_samples(); ++k) {
@@ -241,12 +245,12 @@ void MoveSearch::ConsiderReplacement(int slot, int expert) {
   best_ = Move{.changes = {{{slot, expert}, {}}}, .num_changes = 1, .fetches = 1, .gain = gain};
 }
 
-void MoveSearch::AddDelta(int gpu, int sample, double delta) {
+inline void MoveSearch::AddDelta(int gpu, double* deltas, double delta) {
   if (!At(is_touched_, gpu)) {
     At(is_touched_, gpu) = 1;
     touched_.push_back(gpu);
   }
-  At(delta_, gpu * potential_.num_samples() + sample) += delta;
+  deltas[gpu] += delta;
 }
 
 double MoveSearch::GainOfReplacing(int slot, std::int32_t expert) {
@@ -254,79 +258,91 @@ double MoveSearch::GainOfReplacing(int slot, std::int32_t expert) {
   const int samples = potential_.num_samples();
   const std::int32_t dropped = slots_.expert_in(slot);
   touched_.clear();
-  delta_.resize(static_cast<std::size_t>(topology.num_gpus() * samples), 0.0);
-  is_touched_.resize(static_cast<std::size_t>(topology.num_gpus()), 0);
+  delta_.resize(is_touched_.size() * static_cast<std::size_t>(samples), 0.0);
   for (int k = 0; k < samples; ++k) {
+    double* deltas = &At(delta_, k * topology.num_gpus());
     if (dropped != kEmptySlot) {
-      const int replicas = slots_.replicas(dropped);
-      const double charge = potential_.Charge(k, dropped, replicas);
-      const double extra = replicas > 1 ? potential_.Charge(k, dropped, replicas - 1) - charge : 0.0;
+      const LoadPotential::Charges& charges = potential_.charges(dropped, k);
       slots_.ForEachReplica(dropped, [&](std::int32_t other) {
-        AddDelta(topology.gpu_of_slot(other), k, other == slot ? -charge : extra);
+        AddDelta(topology.gpu_of_slot(other), deltas, other == slot ? -charges.now : charges.extra);
       });
     }
     if (expert != kEmptySlot) {
-      const int replicas = slots_.replicas(expert);
-      const double next = potential_.Charge(k, expert, replicas + 1);
-      const double relief = replicas > 0 ? potential_.Charge(k, expert, replicas) - next : 0.0;
-      slots_.ForEachReplica(expert, [&](std::int32_t other) { AddDelta(topology.gpu_of_slot(other), k, -relief); });
-      AddDelta(topology.gpu_of_slot(slot), k, next);
+      const LoadPotential::Charges& charges = potential_.charges(expert, k);
+      slots_.ForEachReplica(
+          expert, [&](std::int32_t other) { AddDelta(topology.gpu_of_slot(other), deltas, -charges.relief); });
+      AddDelta(topology.gpu_of_slot(slot), deltas, charges.next);
     }
   }
   double gain = 0;
   for (const std::int32_t gpu : touched_) {
     At(is_touched_, gpu) = 0;
-    for (int k = 0; k < samples; ++k) {
-      double& delta = At(delta_, gpu * samples + k);
-      gain += potential_.term(gpu, k) - potential_.Term(gpu, k, potential_.amount(gpu, k) + delta);
+    int k = 0;
+    do {
+      const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
+      double& delta = At(delta_, k * topology.num_gpus() + gpu);
+      gain += state.term - potential_.Term(state, state.amount + delta);
       delta = 0;
-    }
+    } while (++k < samples);
   }
   return gain;
 }
 
 void MoveSearch::RankGpus() {
   const Topology& topology = slots_.topology();
-  const auto num_gpus = static_cast<std::size_t>(topology.num_gpus());
-  hot_gpus_.clear();
-  heat_.assign(num_gpus, 0.0);
-  slope_.assign(num_gpus, 0.0);
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-    if (topology.excluded(gpu)) continue;
-    At(slope_, gpu) = potential_.SlopeOf(potential_.term(gpu, 0), potential_.amount(gpu, 0));
-    for (int k = 0; k < potential_.num_samples(); ++k) At(heat_, gpu) += potential_.term(gpu, k);
-    if (const double speed = topology.speed(gpu); speed != 1.0) At(heat_, gpu) /= speed;
-    // Falling, the lower GPU first of equal ones: insertion, since few are kept.
-    if (std::ssize(hot_gpus_) == kMaxHotGpus) {
-      if (At(heat_, gpu) <= At(heat_, hot_gpus_.back())) continue;
-      hot_gpus_.pop_back();
-    }
-    auto place = hot_gpus_.end();
-    while (place != hot_gpus_.begin() && At(heat_, *(place - 1)) < At(heat_, gpu)) --place;
-    hot_gpus_.insert(place, gpu);
+    const LoadPotential::GpuState& state = potential_.gpu(gpu, 0);
+    At(amount_, gpu) = state.amount;
+    At(slope_, gpu) = potential_.SlopeOf(state.term, state.amount);
+    const double term = potential_.SumOverSamples([=, this](int k) { return potential_.term(gpu, k); });
+    const double speed = topology.speed(gpu);
+    At(heat_, gpu) = speed == 1.0 ? term : term / speed;
   }
-  is_hot_.assign(num_gpus, 0);
+  // As many GPUs as were hot last are at least as hot as the coolest of those is now.
+  double least = 0;
+  if (std::ssize(hot_gpus_) == kMaxHotGpus) {
+    least = At(heat_, hot_gpus_.front());
+    for (const std::int32_t gpu : hot_gpus_) least = std::min(least, At(heat_, gpu));
+  }
+  for (const std::int32_t gpu : hot_gpus_) At(is_hot_, gpu) = 0;
+  hot_gpus_.clear();
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    if (At(heat_, gpu) >= least && !topology.excluded(gpu)) InsertHot(gpu);
+  }
   for (const std::int32_t gpu : hot_gpus_) At(is_hot_, gpu) = 1;
+}
+
+// Falling, the lower GPU first of equal ones.
+void MoveSearch::InsertHot(int gpu) {
+  const double heat = At(heat_, gpu);
+  if (std::ssize(hot_gpus_) < kMaxHotGpus) {
+    hot_gpus_.push_back(gpu);
+  } else if (heat <= At(heat_, hot_gpus_.back())) {
+    return;
+  }
+  auto place = hot_gpus_.end() - 1;
+  for (; place != hot_gpus_.begin() && At(heat_, *(place - 1)) < heat; --place) *place = *(place - 1);
+  *place = gpu;
 }
 
 void MoveSearch::SearchExchanges(bool with_exchanges) {
   const Topology& topology = slots_.topology();
-  // The tangents of both GPUs bound what even the ideal exchange gains, here with half of their difference shifted.
+  // With one sample and equal speeds, shifting load gains the difference of both GPUs' slopes at first, and ever less,
+  // by a convex function of the amount shifted, until their loads are equal: a triangle bounds what that sums up to.
   const bool bounded = potential_.num_samples() == 1 && topology.is_uniform();
-  double least_slope = std::numeric_limits<double>::infinity();
-  double least_amount = least_slope;
-  for (int gpu = 0; bounded && gpu < topology.num_gpus(); ++gpu) {
-    least_slope = std::min(least_slope, At(slope_, gpu));
-    least_amount = std::min(least_amount, potential_.amount(gpu, 0));
+  const auto may_gain = [&](int from, int to) {
+    const double triangle = (At(slope_, from) - At(slope_, to)) * (At(amount_, from) - At(amount_, to)) * 0.25;
+    return !bounded || triangle > best_rate_ * (1 - kRounding);
+  };
+  targets_.clear();
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    // The fullest GPU has the largest triangle with any.
+    if (!topology.excluded(gpu) && may_gain(hot_gpus_.front(), gpu)) targets_.push_back(gpu);
   }
   for (const std::int32_t from : hot_gpus_) {
     At(is_hot_, from) = 2;  // pairs with it are done
-    const double slope = At(slope_, from);
-    const double amount = potential_.amount(from, 0);
-    if (bounded && (slope - least_slope) * (amount - least_amount) * 0.5 <= best_rate_) continue;
-    for (int to = 0; to < topology.num_gpus(); ++to) {
-      if (bounded && (slope - At(slope_, to)) * (amount - potential_.amount(to, 0)) * 0.5 <= best_rate_) continue;
-      if (At(is_hot_, to) != 2 && !topology.excluded(to)) SearchGpuPair(from, to, with_exchanges);
+    for (const std::int32_t to : targets_) {
+      if (At(is_hot_, to) != 2 && may_gain(from, to)) SearchGpuPair(from, to, with_exchanges);
     }
   }
 }
@@ -381,9 +397,9 @@ bool MoveSearch::ExchangeAllowed(int slot, int other) const {
 void MoveSearch::SearchGpuPair(int from, int to, bool with_exchanges) {
   const Topology& topology = slots_.topology();
   const bool one_sample = potential_.num_samples() == 1;
-  ShiftRange range{.ideal = IdealShift(from, to)};
   const double ideal = IdealExchange(from, to);
   if (ideal <= best_rate_) return;
+  ShiftRange range{.ideal = IdealShift(from, to)};
   bool tried_empty = false;
   for (int other = topology.first_slot(to); other < topology.first_slot(to + 1); ++other) {
     const std::int32_t coming = slots_.expert_in(other);

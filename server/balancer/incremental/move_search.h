@@ -44,6 +44,7 @@ class MoveSearch {
   // A slot that may get another expert. Sums are over the samples.
   struct Source {
     std::int32_t slot = 0;
+    std::int32_t gpu = 0;
     double relief = 0;        // gain on its own GPU of taking the slot's expert out, 0 for an empty slot
     double value = 0;         // less the loss on the GPUs of the expert's other replicas
     double emptied_term = 0;  // of its own GPU without the slot's expert
@@ -57,12 +58,13 @@ class MoveSearch {
   };
 
   void RankGpus();
+  void InsertHot(int gpu);
   void FindSources();
   Addition AdditionOf(int expert) const {
     return {.expert = expert, .value = values_.value(expert), .charge = potential_.next_charge(expert, 0)};
   }
-  void Drop(int slot, Source& source) const;
-  Source Fill(int slot) const;
+  Source Drop(int slot, int gpu) const;
+  Source Fill(int slot, int gpu) const;
   void SearchReplacements();
   // Part of a replacement's gain: the expert put on the source's GPU, after the slot's own was taken out; below 0.
   double GainOnOwnGpu(const Source& source, int expert) const;
@@ -85,24 +87,29 @@ class MoveSearch {
   double IdealShift(int from, int to) const;  // of load, in the first sample
   double GainOfExchange(int from, int to, std::int32_t leaving, std::int32_t coming) const;
   bool ExchangeAllowed(int slot, int other) const;
-  void AddDelta(int gpu, int sample, double delta);
+  void AddDelta(int gpu, double* deltas, double delta);
 
   const LayerSlots& slots_;
   const LoadPotential& potential_;
   ReplicaValues values_;
   double best_rate_ = 0;  // gain per fetch of best_
   Move best_;
-  std::vector<Source> sources_;               // slots that may be replaced
-  std::vector<double> heat_;                  // [gpus] terms per unit of speed
   std::vector<double> slope_;                 // [gpus] of the term in the first sample
-  std::vector<double> overlap_value_;         // [slots] of hot GPUs: what one replica more of the expert gains at most
-  std::vector<std::int32_t> source_of_slot_;  // [slots] index, or -1
+  std::vector<double> amount_;                // [gpus] in the first sample
+  std::vector<double> heat_;                  // [gpus] terms per unit of speed
+  std::vector<std::int32_t> hot_gpus_;        // those with the largest terms, falling
+  std::vector<char> is_hot_;                  // [gpus] 0: no, else yes
+  std::vector<Source> sources_;               // slots that may be replaced, in order
+  double most_dropped_ = 0;                   // largest value of the sources
+  double least_slope_ = 0;                    // of the sources
+  std::vector<std::int32_t> source_of_slot_;  // [slots] whose experts have other replicas: index, or -1
+  std::vector<Addition> additions_;           // experts that may be worth adding
+  // [slots] of hot GPUs: what one replica more of the expert gains at most, and what it is charged in the first sample.
+  std::vector<double> overlap_value_;
+  std::vector<double> overlap_charge_;
   std::vector<std::pair<std::int32_t, std::int32_t>> overlaps_;  // sources, and hot GPUs that hold their expert too
-  std::vector<std::int32_t> hot_gpus_;                           // those with the largest terms, falling
-  std::vector<char> is_hot_;                                     // [gpus] 0: no, else yes
-  std::vector<char> has_twins_;                                  // [experts] of hot GPUs
-  std::vector<Addition> additions_;                              // experts that may be worth adding
-  std::vector<double> delta_;                                    // [gpus, samples] scratch, zero between calls
+  std::vector<std::int32_t> targets_;                            // GPUs that an exchange may go to
+  std::vector<double> delta_;                                    // [samples, gpus] scratch, zero between calls
   std::vector<std::int32_t> touched_;                            // GPUs with a delta
   std::vector<char> is_touched_;                                 // [gpus]
 };

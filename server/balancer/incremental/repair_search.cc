@@ -37,6 +37,7 @@ Move RepairSearch::DropExcess() {
 }
 
 Move RepairSearch::Cover() {
+  if (slots_.missing_experts() == 0) return Move{};
   for (std::int32_t expert = 0; expert < slots_.num_experts(); ++expert) {
     if (slots_.replicas(expert) > 0) continue;
     if (const Move move = Place(expert, false, MoveUrgency::kCoverage); move.num_changes > 0) return move;

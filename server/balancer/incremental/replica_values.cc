@@ -1,75 +1,130 @@
 #include "server/balancer/incremental/replica_values.h"
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
 namespace eplb {
+namespace {
 
-void ReplicaValues::Measure() {
-  const Topology& topology = slots_.topology();
-  const auto num_slots = static_cast<std::size_t>(topology.num_slots());
-  value_.assign(static_cast<std::size_t>(slots_.num_experts()), 0.0);
+constexpr double kValued = -1;
+
+}  // namespace
+
+ReplicaValues::ReplicaValues(const LayerSlots& slots, const LoadPotential& potential)
+    : slots_(slots), potential_(potential) {
+  const auto num_slots = static_cast<std::size_t>(slots.topology().num_slots());
+  const auto num_gpus = static_cast<std::size_t>(slots.topology().num_gpus());
+  first_replicated_.resize(num_gpus + 1, 0);
+  term_.resize(num_gpus);
+  value_.resize(static_cast<std::size_t>(slots.num_experts()));
   value_in_.resize(num_slots);
   loss_in_.resize(num_slots);
-  eased_power_.resize(num_slots * static_cast<std::size_t>(potential_.num_samples()), 0.0);
-  loaded_power_.resize(eased_power_.size(), 0.0);
-  emptied_power_.resize(eased_power_.size(), 0.0);
-  emptied_slope_.resize(num_slots, 0.0);
-  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-    if (topology.excluded(gpu)) continue;
-    if (potential_.changed(gpu) > measurement_) MeasurePowers(gpu);
-    const int first = topology.first_slot(gpu);
-    const int end = topology.first_slot(gpu + 1);
-    for (int k = 0; k < potential_.num_samples(); ++k) {
-      const LoadPotential::GpuState state = potential_.gpu(gpu, k);
-      const double* eased = &At(eased_power_, k * topology.num_slots());
-      const double* loaded = &At(loaded_power_, k * topology.num_slots());
-      for (int slot = first; slot < end; ++slot) {
-        const double value = state.term - eased[slot] * state.scale;
-        const double loss = loaded[slot] * state.scale - state.term;
-        At(value_in_, slot) = k == 0 ? value : At(value_in_, slot) + value;
-        At(loss_in_, slot) = k == 0 ? loss : At(loss_in_, slot) + loss;
-      }
-    }
-    for (int slot = first; slot < end; ++slot) {
-      const std::int32_t expert = slots_.expert_in(slot);
-      if (expert != kEmptySlot) At(value_, expert) += At(value_in_, slot);
-    }
+  emptied_slope_.resize(num_slots);
+}
+
+inline double ReplicaValues::EasedPower(int expert, int gpu, int sample) const {
+  const LoadPotential::GpuState& state = potential_.gpu(gpu, sample);
+  return potential_.Power(state, state.amount - potential_.charges(expert, sample).relief);
+}
+
+inline void ReplicaValues::MeasureReplicated(int slot, int gpu) {
+  const std::int32_t expert = slots_.expert_in(slot);
+  for (int k = 0; k < potential_.num_samples(); ++k) {
+    const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
+    const LoadPotential::Charges& charges = potential_.charges(expert, k);
+    const int index = k * slots_.topology().num_slots() + slot;
+    At(eased_power_, index) = EasedPower(expert, gpu, k);
+    At(loaded_power_, index) = potential_.Power(state, state.amount + charges.extra);
+    At(emptied_power_, index) = potential_.Power(state, state.amount - charges.now);
   }
-  most_valued_ = MostValued();
+  const double emptied = potential_.amount(gpu, 0) - potential_.charge(expert, 0);
+  At(emptied_slope_, slot) = potential_.SlopeOf(At(emptied_power_, slot), emptied);
+}
+
+inline void ReplicaValues::ValueReplicated(int slot, int gpu) {
+  const int num_slots = slots_.topology().num_slots();
+  const double value = potential_.SumOverSamples([=, this](int k) {
+    return potential_.term(gpu, k) - At(eased_power_, k * num_slots + slot) * potential_.gpu(gpu, k).scale;
+  });
+  At(value_in_, slot) = value;
+  At(value_, slots_.expert_in(slot)) += value;
+  At(loss_in_, slot) = potential_.SumOverSamples([=, this](int k) {
+    return At(loaded_power_, k * num_slots + slot) * potential_.gpu(gpu, k).scale - potential_.term(gpu, k);
+  });
+}
+
+void ReplicaValues::Measure(std::span<const std::int32_t> gpus) {
+  const Topology& topology = slots_.topology();
+  const auto num_powers = value_in_.size() * static_cast<std::size_t>(potential_.num_samples());
+  eased_power_.resize(num_powers);
+  loaded_power_.resize(num_powers);
+  emptied_power_.resize(num_powers);
+  most_valued_ = 0;
+  most_value_ = 0;
+  FindReplicated();
+  std::ranges::fill(value_, 0.0);
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    for (const std::int32_t slot : replicated_on(gpu)) ValueReplicated(slot, gpu);
+    const double term = potential_.SumOverSamples([=, this](int k) { return potential_.term(gpu, k); });
+    At(term_, gpu) = topology.excluded(gpu) ? kValued : term;
+  }
+  for (const std::int32_t gpu : gpus) ValueGpu(gpu);
   measurement_ = potential_.measurement();
 }
 
-int ReplicaValues::MostValued() const {
-  // Several maxima at once, since each comparison waits for the one before.
-  std::array<double, 4> most = {};
-  std::size_t expert = 0;
-  for (; expert + 4 <= value_.size(); expert += 4) {
-    for (std::size_t i = 0; i < 4; ++i) most[i] = std::max(most[i], value_[expert + i]);
-  }
-  for (; expert < value_.size(); ++expert) most[0] = std::max(most[0], value_[expert]);
-  const auto found = std::ranges::find(value_, std::ranges::max(most));
-  return found == value_.end() ? 0 : static_cast<int>(found - value_.begin());
-}
-
-void ReplicaValues::MeasurePowers(int gpu) {
+// Those of GPUs that have not changed are the same as they were.
+void ReplicaValues::FindReplicated() {
   const Topology& topology = slots_.topology();
-  for (int k = 0; k < potential_.num_samples(); ++k) {
-    const LoadPotential::GpuState state = potential_.gpu(gpu, k);
-    double* eased = &At(eased_power_, k * topology.num_slots());
-    double* emptied = &At(emptied_power_, k * topology.num_slots());
-    double* loaded = &At(loaded_power_, k * topology.num_slots());
-    for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
-      const std::int32_t expert = slots_.expert_in(slot);
-      if (expert == kEmptySlot) continue;
-      const LoadPotential::Charges& charges = potential_.charges(expert, k);
-      eased[slot] = potential_.Power(state, state.amount - charges.relief);
-      if (slots_.replicas(expert) < 2) continue;
-      loaded[slot] = potential_.Power(state, state.amount + charges.extra);
-      emptied[slot] = potential_.Power(state, state.amount - charges.now);
-      if (k == 0) At(emptied_slope_, slot) = potential_.SlopeOf(emptied[slot], state.amount - charges.now);
+  replicated_.swap(last_replicated_);
+  replicated_.clear();
+  int end = 0;  // of the last replicated slots of the GPU before
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    const int first = std::exchange(end, At(first_replicated_, gpu + 1));
+    At(first_replicated_, gpu) = static_cast<std::int32_t>(replicated_.size());
+    if (potential_.changed(gpu) <= measurement_) {
+      replicated_.insert(replicated_.end(), last_replicated_.begin() + first, last_replicated_.begin() + end);
+      continue;
+    }
+    int slot = topology.first_slot(gpu);
+    for (const std::int32_t expert : slots_.experts_on(gpu)) {
+      if (expert != kEmptySlot && slots_.replicas(expert) >= 2) {
+        replicated_.push_back(slot);
+        MeasureReplicated(slot, gpu);
+      }
+      ++slot;
     }
   }
+  first_replicated_.back() = static_cast<std::int32_t>(replicated_.size());
+}
+
+inline void ReplicaValues::TakeIn(std::int32_t expert) {
+  if (value(expert) < most_value_ || (value(expert) == most_value_ && expert > most_valued_)) return;
+  most_value_ = value(expert);
+  most_valued_ = expert;
+}
+
+void ReplicaValues::ValueGpu(int gpu) {
+  At(term_, gpu) = kValued;
+  int slot = slots_.topology().first_slot(gpu);
+  for (const std::int32_t expert : slots_.experts_on(gpu)) {
+    if (expert != kEmptySlot && slots_.replicas(expert) == 1) {
+      const double value = potential_.SumOverSamples([=, this](int k) {
+        return potential_.term(gpu, k) - EasedPower(expert, gpu, k) * potential_.gpu(gpu, k).scale;
+      });
+      At(value_in_, slot) = value;
+      At(value_, expert) = value;
+      TakeIn(expert);
+    }
+    ++slot;
+  }
+}
+
+int ReplicaValues::MostValued() {
+  for (const std::int32_t slot : replicated_) TakeIn(slots_.expert_in(slot));
+  for (int gpu = 0; gpu < slots_.topology().num_gpus(); ++gpu) {
+    if (At(term_, gpu) >= most_value_) ValueGpu(gpu);
+  }
+  return most_valued_;
 }
 
 }  // namespace eplb
