@@ -37,10 +37,12 @@ struct DeploymentFamilies {
   CounterFamily& publications;
   CounterFamily& moves;
   CounterFamily& moved_bytes;
+  CounterFamily& fetched_bytes;
   CounterFamily& changed_layers;
   CounterFamily& rollouts;
 
   GaugeFamily& workers;
+  GaugeFamily& workers_behind;
   GaugeFamily& reporting_workers;
   GaugeFamily& watchers;
   GaugeFamily& paused;
@@ -80,6 +82,7 @@ struct DeploymentCounters {
   CounterSeries intra_node_moves;
   CounterSeries inter_node_moves;
   CounterSeries moved_bytes;
+  CounterSeries fetched_bytes;
   CounterSeries changed_layers;
   std::array<CounterSeries, kNumRolloutOutcomes> rollouts;  // by RolloutOutcome
 };
@@ -89,6 +92,7 @@ struct DeploymentGauges {
   DeploymentGauges(DeploymentFamilies& families, const std::string& label);
 
   std::array<GaugeSeries, 3> workers;  // by Liveness
+  GaugeSeries workers_behind;
   GaugeSeries reporting_workers;
   GaugeSeries watchers;
   GaugeSeries paused;
