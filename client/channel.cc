@@ -15,7 +15,8 @@ namespace {
 
 // gRPC's own retries see neither RetryInfo nor our deadline's remainder, so they are off and Client has its own; only
 // what never left this process is tried again below it.
-constexpr char kServiceConfig[] = R"({"loadBalancingConfig": [{"round_robin": {}}]})";
+constexpr char kInTurn[] = R"({"loadBalancingConfig": [{"round_robin": {}}]})";
+constexpr char kOneServer[] = R"({"loadBalancingConfig": [{"pick_first": {}}]})";
 constexpr absl::Duration kFirstReconnect = absl::Milliseconds(250);
 constexpr absl::Duration kLongestReconnect = absl::Seconds(2);
 // Time that one try to connect has, handshakes included. gRPC calls it a least backoff, but a refused try does not wait
@@ -51,7 +52,7 @@ grpc::ChannelArguments Arguments(const ClientOptions& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(options.max_message_bytes);
   arguments.SetMaxSendMessageSize(-1);
-  arguments.SetServiceConfigJSON(kServiceConfig);
+  arguments.SetServiceConfigJSON(options.one_server ? kOneServer : kInTurn);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // gRPC's own waits (1 s growing to 120 s) would keep a fleet away long after its server is back.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, Milliseconds(kFirstReconnect));

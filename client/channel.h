@@ -11,7 +11,7 @@
 namespace eplb {
 
 // A connection to a server as the options say; it connects with the first call. Several addresses behind one name are
-// used in turn. INVALID_ARGUMENT names the option that is wrong.
+// used in turn, or, with one_server, one at a time. INVALID_ARGUMENT names the option that is wrong.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> NewChannel(const ClientOptions& options);
 
 }  // namespace eplb

@@ -29,8 +29,11 @@ struct RetryOptions {
 
 // How to reach a server.
 struct ClientOptions {
-  std::string target;                           // host:port, or any gRPC name, as in dns:///eplb:50051
-  std::optional<ClientTlsOptions> tls = {};     // unset: plaintext
+  std::string target;                        // host:port, or any gRPC name, as in dns:///eplb:50051
+  std::optional<ClientTlsOptions> tls = {};  // unset: plaintext
+  // All calls go to one of the addresses behind the target, another one only once that is lost: what a FleetWorker
+  // needs, whose streams and status reports belong to one server's state. False: calls take the addresses in turn.
+  bool one_server = false;
   absl::Duration deadline = absl::Seconds(30);  // of a call with all its retries
   RetryOptions retry = {};
   int max_message_bytes = 64 << 20;  // of answers; requests are bounded by the server

@@ -36,6 +36,9 @@ class Engine {
   virtual void Activate(const PlacementChange& change) = 0;
   // Drops the change, prepared or still preparing.
   virtual void Discard(const PlacementChange& change) = 0;
+  // Bytes of weights that this worker has fetched for the change so far, for the service's figures. 0: none, or not
+  // known. Called when the service is told how far the change is.
+  virtual std::int64_t FetchedBytes(const PlacementChange& /*change*/) { return 0; }
   // Moves the loads since the last call into the report (window, steps, phase, tokens; the rest is filled in). False:
   // nothing to report. Called each interval, and before a switch, so that no report mixes two placements.
   virtual bool TakeLoads(v1::LoadReport& report) = 0;
@@ -59,6 +62,12 @@ struct FleetWorkerOptions {
   bool watch = true;                        // false: another worker of the group hands placements on (Adopt)
   absl::Duration first_backoff = absl::Milliseconds(200);
   absl::Duration max_backoff = absl::Seconds(2);
+  // A stream that held for so long was a success: the wait after it is a first one again. One that is answered and ends
+  // at once, time after time, is a failure.
+  absl::Duration stable_after = absl::Seconds(10);
+  // The first wait after the service said that another process took this worker's place, doubled up to ten times it: a
+  // copy that was started by mistake must not take it back, and again, for ever.
+  absl::Duration superseded_backoff = absl::Seconds(10);
   absl::Duration status_deadline = absl::Seconds(5);
   std::uint64_t jitter_seed = 0;  // differs between workers, so that they do not come back all at once
   std::string user_agent = {};
@@ -82,9 +91,11 @@ struct FleetWorkerStats {
 // placements, prepares and applies them through the Engine, tells how far it is, and connects again with jittered
 // backoff whenever anything breaks, saying hello with what is in force so that a service that lost its state gets it
 // back. While the service is away, the placement in force stays in force.
-// Thread-safe. Engine, loop and stub must outlive the worker; the worker keeps running until Stop or destruction.
+// Where the target names several servers, all of a worker's calls must reach the same one: its channel is made with
+// one_server. Thread-safe. Engine, loop and stub must outlive the worker; the worker keeps running until Stop or
+// destruction.
 //
-//   const auto stub = v1::EplbService::NewStub(*NewChannel({.target = "eplb:50051"}));
+//   const auto stub = v1::EplbService::NewStub(*NewChannel({.target = "eplb:50051", .one_server = true}));
 //   EventLoop loop;
 //   MyEngine engine;  // implements Engine: stage weights, switch, count tokens
 //   FleetWorker worker({.spec = spec, .worker_id = "worker-3", .incarnation = pod_uid,

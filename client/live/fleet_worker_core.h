@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client/live/call_count.h"
+#include "client/live/comeback.h"
 #include "client/live/fleet_worker.h"
 #include "client/live/held_placement.h"
 #include "client/live/reconnect_delay.h"
@@ -36,6 +37,7 @@ class FleetWorker::Core : public std::enable_shared_from_this<Core> {
     bool on_commit = false;
     bool prepared = false;
     bool committed = false;
+    absl::Duration received = absl::ZeroDuration();  // monotonic
   };
 
   // Telemetry.
@@ -58,6 +60,13 @@ class FleetWorker::Core : public std::enable_shared_from_this<Core> {
   // Status reports: only the newest counts, and it is told until the service has it.
   void Tell(const v1::PlacementVersion& version, v1::PlacementState state, const absl::Status& why = absl::OkStatus(),
             v1::RejectionReason reason = v1::REJECTION_REASON_UNSPECIFIED);
+  // The same of a change, with how long it took and what it fetched.
+  void TellOf(const Pending& change, v1::PlacementState state, const absl::Status& why = absl::OkStatus(),
+              v1::RejectionReason reason = v1::REJECTION_REASON_UNSPECIFIED);
+  void TellPending();
+  void QueueStatus(v1::ReportPlacementStatusRequest request);
+  v1::ReportPlacementStatusRequest StatusOf(const v1::PlacementVersion& version, v1::PlacementState state,
+                                            const absl::Status& why, v1::RejectionReason reason) const;
   void SendStatus();
 
   void RunAfter(absl::Duration delay, void (Core::*what)());
@@ -74,7 +83,7 @@ class FleetWorker::Core : public std::enable_shared_from_this<Core> {
   std::optional<Pending> pending_;
 
   std::shared_ptr<TelemetryCall> telemetry_;
-  ReconnectDelay telemetry_delay_;
+  Comeback telemetry_comeback_;
   bool greeted_ = false;                                // the service answered this stream's hello
   bool hello_owed_ = false;                             // a hello with the placement could not be sent yet
   std::optional<v1::StreamTelemetryRequest> repeated_;  // FleetWorkerFaults: to be sent once more
@@ -83,7 +92,7 @@ class FleetWorker::Core : public std::enable_shared_from_this<Core> {
   std::uint64_t sequence_ = 0;
 
   std::shared_ptr<WatchCall> watch_;
-  ReconnectDelay watch_delay_;
+  Comeback watch_comeback_;
   bool watch_scheduled_ = false;
 
   std::optional<v1::ReportPlacementStatusRequest> status_;  // not yet taken in by the service

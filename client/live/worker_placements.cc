@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/live/fleet_worker_core.h"
+#include "client/live/proto_duration.h"
+#include "server/base/clock.h"
 
 namespace eplb {
 namespace {
@@ -57,11 +59,11 @@ void FleetWorker::Core::OnWatchEnd(const absl::Status& status) {
   // A service that just started knows the deployment only after a hello: coming again is part of the protocol.
   if (status.code() != absl::StatusCode::kNotFound) engine_.OnError(status);
   watch_scheduled_ = true;
-  RunAfter(watch_delay_.Next(), &Core::ConnectWatch);
+  RunAfter(watch_comeback_.Next(status), &Core::ConnectWatch);
 }
 
 void FleetWorker::Core::OnWatchEvent(const v1::WatchPlacementsResponse& event) {
-  watch_delay_.Reset();
+  watch_comeback_.Answered();
   switch (event.event_case()) {
     case v1::WatchPlacementsResponse::kPlacement:
       OnUpdate(event.version(), event.placement());
@@ -77,7 +79,8 @@ void FleetWorker::Core::OnWatchEvent(const v1::WatchPlacementsResponse& event) {
       }
       break;
     case v1::WatchPlacementsResponse::kDraining:
-      watch_->Cancel();  // its end connects again
+      // Kept until the service ends it, as the telemetry stream.
+      watch_comeback_.Draining(FromProto(event.draining().reconnect_delay()));
       break;
     case v1::WatchPlacementsResponse::kBookmark:
     case v1::WatchPlacementsResponse::EVENT_NOT_SET:
@@ -90,7 +93,17 @@ void FleetWorker::Core::OnUpdate(const v1::PlacementVersion& version, const v1::
     Tell(version, v1::PLACEMENT_STATE_APPLIED);  // the service missed it
     return;
   }
-  if (pending_ && IsSame(version, pending_->change->version)) return;
+  if (pending_ && IsSame(version, pending_->change->version)) {
+    // Equal versions have equal contents: what is staged is what was sent. A service that started after the version was
+    // committed elsewhere sends it to be applied at once.
+    if (update.activation() == v1::ACTIVATION_IMMEDIATE) pending_->on_commit = false;
+    if (pending_->prepared && !pending_->on_commit) {
+      Switch();
+    } else {
+      TellPending();
+    }
+    return;
+  }
   std::vector<v1::LayerPlacement> layers(update.layers().begin(), update.layers().end());
   const v1::PlacementVersion* base = update.has_base() ? &update.base() : nullptr;
   const absl::Status check = held_.Check(version, base, layers);
@@ -105,8 +118,10 @@ void FleetWorker::Core::OnUpdate(const v1::PlacementVersion& version, const v1::
   if (base != nullptr) change->base = *base;
   change->layers = std::move(layers);
   change->transfers.assign(update.transfers().begin(), update.transfers().end());
-  pending_ = Pending{.change = change, .on_commit = update.activation() == v1::ACTIVATION_ON_COMMIT};
-  Tell(version, v1::PLACEMENT_STATE_ACCEPTED);
+  pending_ = Pending{.change = change,
+                     .on_commit = update.activation() == v1::ACTIVATION_ON_COMMIT,
+                     .received = RealClock().Monotonic()};
+  TellPending();
   engine_.Prepare(change, [weak = weak_from_this(), loop = loop_.poster(), version](const absl::Status& status) {
     loop.Post([weak, version, status] {
       const std::shared_ptr<Core> self = weak.lock();
@@ -119,15 +134,15 @@ void FleetWorker::Core::OnPrepared(const v1::PlacementVersion& version, const ab
   if (!pending_ || !IsSame(pending_->change->version, version)) return;  // dropped meanwhile
   if (!status.ok()) {
     ++stats_.placements_rejected;
-    pending_.reset();
-    Tell(version, v1::PLACEMENT_STATE_REJECTED, status, ReasonOf(status));
+    const Pending failed = *std::exchange(pending_, std::nullopt);
+    TellOf(failed, v1::PLACEMENT_STATE_REJECTED, status, ReasonOf(status));
     return;
   }
   pending_->prepared = true;
   if (!pending_->on_commit || pending_->committed) {
     Switch();
   } else {
-    Tell(version, v1::PLACEMENT_STATE_PREPARED);
+    TellPending();
   }
 }
 
@@ -141,6 +156,10 @@ void FleetWorker::Core::OnCommit(const v1::PlacementVersion& version) {
   if (pending_->prepared) Switch();
 }
 
+void FleetWorker::Core::TellPending() {
+  TellOf(*pending_, pending_->prepared ? v1::PLACEMENT_STATE_PREPARED : v1::PLACEMENT_STATE_ACCEPTED);
+}
+
 void FleetWorker::Core::DropPending() {
   const std::shared_ptr<const PlacementChange> change = pending_->change;
   pending_.reset();
@@ -149,12 +168,12 @@ void FleetWorker::Core::DropPending() {
 
 void FleetWorker::Core::Switch() {
   SendReport();  // what was counted until now was routed by the former placement
-  const std::shared_ptr<const PlacementChange> change = pending_->change;
-  pending_.reset();
+  const Pending switched = *std::exchange(pending_, std::nullopt);
+  const std::shared_ptr<const PlacementChange>& change = switched.change;
   engine_.Activate(*change);
   held_.Apply(change->version, IsUnset(change->base) ? nullptr : &change->base, change->layers);
   ++stats_.placements_applied;
-  Tell(change->version, v1::PLACEMENT_STATE_APPLIED);
+  TellOf(switched, v1::PLACEMENT_STATE_APPLIED);
 }
 
 void FleetWorker::Core::Adopt(const v1::PlacementVersion& version, std::vector<v1::LayerPlacement> layers) {
@@ -165,7 +184,21 @@ void FleetWorker::Core::Adopt(const v1::PlacementVersion& version, std::vector<v
 
 void FleetWorker::Core::Tell(const v1::PlacementVersion& version, v1::PlacementState state, const absl::Status& why,
                              v1::RejectionReason reason) {
-  v1::ReportPlacementStatusRequest& request = status_.emplace();
+  QueueStatus(StatusOf(version, state, why, reason));
+}
+
+void FleetWorker::Core::TellOf(const Pending& change, v1::PlacementState state, const absl::Status& why,
+                               v1::RejectionReason reason) {
+  v1::ReportPlacementStatusRequest request = StatusOf(change.change->version, state, why, reason);
+  *request.mutable_elapsed() = ToProto(RealClock().Monotonic() - change.received);
+  request.set_fetched_bytes(engine_.FetchedBytes(*change.change));
+  QueueStatus(std::move(request));
+}
+
+v1::ReportPlacementStatusRequest FleetWorker::Core::StatusOf(const v1::PlacementVersion& version,
+                                                             v1::PlacementState state, const absl::Status& why,
+                                                             v1::RejectionReason reason) const {
+  v1::ReportPlacementStatusRequest request;
   request.set_deployment(options_.spec.deployment());
   request.set_worker_id(options_.worker_id);
   request.set_incarnation(options_.incarnation);
@@ -173,6 +206,11 @@ void FleetWorker::Core::Tell(const v1::PlacementVersion& version, v1::PlacementS
   request.set_state(state);
   request.set_rejection_reason(reason);
   if (!why.ok()) request.set_error_detail(std::string(why.message().substr(0, kMaxErrorDetailBytes)));
+  return request;
+}
+
+void FleetWorker::Core::QueueStatus(v1::ReportPlacementStatusRequest request) {
+  status_ = std::move(request);
   ++status_number_;
   if (!status_in_flight_) SendStatus();
 }

@@ -2,14 +2,18 @@
 
 #include <utility>
 
-#include "client/error_details.h"
 #include "client/live/fleet_worker_core.h"
+#include "client/live/proto_duration.h"
+#include "server/base/clock.h"
 
 namespace eplb {
 namespace {
 
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+Comeback::Options ComebackOptionsOf(const FleetWorkerOptions& options) {
+  return {.first_backoff = options.first_backoff,
+          .max_backoff = options.max_backoff,
+          .stable_after = options.stable_after,
+          .superseded_backoff = options.superseded_backoff};
 }
 
 }  // namespace
@@ -20,8 +24,8 @@ FleetWorker::Core::Core(FleetWorkerOptions options, v1::EplbService::Stub& stub,
       loop_(loop),
       engine_(engine),
       held_(options_.initial),
-      telemetry_delay_(options_.first_backoff, options_.max_backoff, options_.jitter_seed),
-      watch_delay_(options_.first_backoff, options_.max_backoff, options_.jitter_seed + 1),
+      telemetry_comeback_(ComebackOptionsOf(options_), options_.jitter_seed, RealClock()),
+      watch_comeback_(ComebackOptionsOf(options_), options_.jitter_seed + 1, RealClock()),
       status_delay_(options_.first_backoff, options_.max_backoff, options_.jitter_seed + 2) {}
 
 void FleetWorker::Core::Start() { ConnectTelemetry(); }
@@ -79,10 +83,7 @@ void FleetWorker::Core::OnTelemetryEnd(const absl::Status& status) {
   telemetry_ = nullptr;
   greeted_ = false;
   engine_.OnError(status.ok() ? absl::UnavailableError("the service ended the telemetry stream") : status);
-  // Other errors have a retry delay too, but who comes back late to a server that just started delays its plans.
-  absl::Duration wait = telemetry_delay_.Next();
-  if (absl::IsResourceExhausted(status)) wait += RetryDelayOf(status).value_or(absl::ZeroDuration());
-  RunAfter(wait, &Core::ConnectTelemetry);
+  RunAfter(telemetry_comeback_.Next(status), &Core::ConnectTelemetry);
 }
 
 void FleetWorker::Core::OnWritable() {
@@ -111,8 +112,10 @@ void FleetWorker::Core::SendHello(bool with_current) {
 void FleetWorker::Core::OnDirectives(const v1::StreamTelemetryResponse& response) {
   if (!greeted_) {
     greeted_ = true;
-    telemetry_delay_.Reset();
+    telemetry_comeback_.Answered();
     if (options_.watch && watch_ == nullptr && !watch_scheduled_) ConnectWatch();
+    // A service that just started does not know what is staged here.
+    if (pending_ && (!status_ || CompareVersions(status_->version(), pending_->change->version) == 0)) TellPending();
     if (status_ && !status_in_flight_) SendStatus();
   }
   stats_.acknowledged = std::max<std::uint64_t>(stats_.acknowledged, response.acked_sequence());
@@ -122,14 +125,9 @@ void FleetWorker::Core::OnDirectives(const v1::StreamTelemetryResponse& response
     ScheduleReport();
   }
   if (response.need_full_hello()) SendHello(true);
-  if (response.draining()) {
-    // Broken off rather than finished: finishing says goodbye, and this worker is not leaving.
-    const std::shared_ptr<TelemetryCall> old = std::exchange(telemetry_, nullptr);
-    old->Cancel();
-    ++stats_.connects;  // what the old stream still says does not count
-    greeted_ = false;
-    RunAfter(telemetry_delay_.Next(), &Core::ConnectTelemetry);
-  }
+  // The stream is kept until the service ends it: whoever leaves before finds the same service, over the same
+  // connection.
+  if (response.draining()) telemetry_comeback_.Draining(FromProto(response.reconnect_delay()));
 }
 
 void FleetWorker::Core::ScheduleReport() {

@@ -64,7 +64,7 @@ class DeploymentLog final : public DeploymentObserver {
     next_->OnTick(reason);
   }
 
-  void OnPlan(const absl::Status& status, const TickPlan* plan, absl::Duration duration) override {
+  void OnPlan(const absl::Status& status, const TickPlan* plan, PlanUse use, absl::Duration duration) override {
     if (!status.ok()) {
       logger_.Log(LogLevel::kWarning, "plan_failed", {{"deployment", name_}, {"error", Text(status)}});
     } else if (plan != nullptr) {
@@ -76,7 +76,7 @@ class DeploymentLog final : public DeploymentObserver {
                    {"cost_gpu_seconds", plan->cost_gpu_seconds},
                    {"duration_seconds", duration}});
     }
-    next_->OnPlan(status, plan, duration);
+    next_->OnPlan(status, plan, use, duration);
   }
 
   void OnPublish(PlacementVersion version, const PublishFigures& figures) override {
@@ -111,6 +111,12 @@ class DeploymentLog final : public DeploymentObserver {
                  {"detail", detail},
                  {"elapsed_seconds", elapsed}});
     next_->OnRollout(version, outcome, worker_id, detail, elapsed);
+  }
+
+  void OnBehind(int workers) override {
+    logger_.Log(workers > 0 ? LogLevel::kWarning : LogLevel::kInfo, "workers_behind",
+                {{"deployment", name_}, {"workers", workers}});
+    next_->OnBehind(workers);
   }
 
   void OnControl(const DeploymentControl& control) override {

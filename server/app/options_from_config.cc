@@ -152,6 +152,7 @@ HubOptions HubOptionsOf(const Config& config) {
           .max_reports_per_second = telemetry.max_reports_per_second(),
           .max_deployments = limits.max_deployments(),
           .max_workers = limits.max_workers(),
+          .max_watchers = limits.max_watchers(),
           .max_workers_per_deployment = limits.max_workers_per_deployment(),
           .max_watchers_per_deployment = limits.max_watchers_per_deployment(),
           .max_page_size = limits.max_page_size(),

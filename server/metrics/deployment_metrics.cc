@@ -59,6 +59,8 @@ void LabelledSeries::SetWorkers(int live, int expired, int excluded, int watcher
   gauges_.watchers.Set(watchers);
 }
 
+void LabelledSeries::SetBehind(int workers) { gauges_.workers_behind.Set(workers); }
+
 void LabelledSeries::SetVersion(PlacementVersion version) {
   gauges_.epoch.Set(static_cast<double>(version.epoch) / 1e9);
   gauges_.revision.Set(static_cast<double>(version.revision));
@@ -156,20 +158,18 @@ void DeploymentMetrics::OnTick(UnchangedReason reason) {
   counters_.ticks[static_cast<std::size_t>(reason)].Increment();
 }
 
-void DeploymentMetrics::OnPlan(const absl::Status& status, const TickPlan* plan, absl::Duration duration) {
+void DeploymentMetrics::OnPlan(const absl::Status& status, const TickPlan* plan, PlanUse use, absl::Duration duration) {
   shared_.plan_duration.Observe(absl::ToDoubleSeconds(duration));
   if (!status.ok() || plan == nullptr) {
     counters_.failed_plans.Increment();
     return;
   }
-  CountGate(*plan);
+  if (use == PlanUse::kGated) CountGate(*plan);
   if (plan->unchanged != UnchangedReason::kNone) {
     counters_.unchanged_plans.Increment();
     return;
   }
   counters_.changed_plans.Increment();
-  counters_.predicted_gain.Increment(std::max(0.0, plan->gain_gpu_seconds));
-  counters_.predicted_cost.Increment(std::max(0.0, plan->cost_gpu_seconds));
 }
 
 void DeploymentMetrics::CountGate(const TickPlan& plan) {
@@ -184,11 +184,16 @@ void DeploymentMetrics::OnPublish(PlacementVersion version, const PublishFigures
   counters_.inter_node_moves.Increment(static_cast<double>(figures.inter_node_fetches));
   counters_.moved_bytes.Increment(static_cast<double>(figures.fetched_bytes));
   counters_.changed_layers.Increment(figures.layers_changed);
+  counters_.predicted_gain.Increment(std::max(0.0, figures.gain_gpu_seconds));
+  counters_.predicted_cost.Increment(std::max(0.0, figures.cost_gpu_seconds));
   if (labelled_ != nullptr) labelled_->SetVersion(version);
 }
 
 void DeploymentMetrics::OnAcknowledgement(const PlacementStatus& status, absl::Duration elapsed) {
   shared_.acknowledgement_latency[static_cast<std::size_t>(status.state)]->Observe(absl::ToDoubleSeconds(elapsed));
+  if (status.state == PlacementState::kApplied) {
+    counters_.fetched_bytes.Increment(static_cast<double>(std::max<std::int64_t>(0, status.fetched_bytes)));
+  }
   if (status.state != PlacementState::kRejected) return;
   shared_.rejections[static_cast<std::size_t>(status.reason)]->Increment();
 }
@@ -197,6 +202,10 @@ void DeploymentMetrics::OnRollout(PlacementVersion /*version*/, RolloutOutcome o
                                   std::string_view /*detail*/, absl::Duration elapsed) {
   counters_.rollouts[static_cast<std::size_t>(outcome)].Increment();
   shared_.rollout_duration[static_cast<std::size_t>(outcome)]->Observe(absl::ToDoubleSeconds(elapsed));
+}
+
+void DeploymentMetrics::OnBehind(int workers) {
+  if (labelled_ != nullptr) labelled_->SetBehind(workers);
 }
 
 void DeploymentMetrics::OnControl(const DeploymentControl& control) {

@@ -36,6 +36,7 @@ class LabelledSeries {
   DeploymentCounters counters;
 
   void SetWorkers(int live, int expired, int excluded, int watchers);
+  void SetBehind(int workers);
   void SetVersion(PlacementVersion version);
   void SetControl(const DeploymentControl& control);
   void SetBalance(const SubWindowFigures& figures, absl::Time now) EPLB_EXCLUDES(mutex_);
@@ -77,11 +78,12 @@ class DeploymentMetrics : public DeploymentObserver {
   void OnSubWindow(const SubWindowFigures& figures) override;
   void OnPredicted(std::optional<Phase> phase, double balancedness) override;
   void OnTick(UnchangedReason reason) override;
-  void OnPlan(const absl::Status& status, const TickPlan* plan, absl::Duration duration) override;
+  void OnPlan(const absl::Status& status, const TickPlan* plan, PlanUse use, absl::Duration duration) override;
   void OnPublish(PlacementVersion version, const PublishFigures& figures) override;
   void OnAcknowledgement(const PlacementStatus& status, absl::Duration elapsed) override;
   void OnRollout(PlacementVersion version, RolloutOutcome outcome, std::string_view worker_id, std::string_view detail,
                  absl::Duration elapsed) override;
+  void OnBehind(int workers) override;
   void OnControl(const DeploymentControl& control) override;
 
  private:

@@ -53,10 +53,12 @@ DeploymentFamilies::DeploymentFamilies(prometheus::Registry& registry)
       publications(AddCounters(registry, metrics::kPublications)),
       moves(AddCounters(registry, metrics::kMoves)),
       moved_bytes(AddCounters(registry, metrics::kMovedBytes)),
+      fetched_bytes(AddCounters(registry, metrics::kFetchedBytes)),
       changed_layers(AddCounters(registry, metrics::kChangedLayers)),
       rollouts(AddCounters(registry, metrics::kRollouts)),
       known_since(AddGauges(registry, metrics::kKnownSince)),
       workers(AddGauges(registry, metrics::kWorkers)),
+      workers_behind(AddGauges(registry, metrics::kWorkersBehind)),
       reporting_workers(AddGauges(registry, metrics::kReportingWorkers)),
       watchers(AddGauges(registry, metrics::kWatchers)),
       paused(AddGauges(registry, metrics::kPaused)),
@@ -94,6 +96,7 @@ DeploymentCounters::DeploymentCounters(DeploymentFamilies& families, const std::
       intra_node_moves(families.moves, Of(label, labels::kReach, labels::kIntraNode)),
       inter_node_moves(families.moves, Of(label, labels::kReach, labels::kInterNode)),
       moved_bytes(families.moved_bytes, Of(label)),
+      fetched_bytes(families.fetched_bytes, Of(label)),
       changed_layers(families.changed_layers, Of(label)),
       rollouts(ForEach<kNumRolloutOutcomes>(families.rollouts, label, labels::kOutcome, RolloutOutcomeName)) {}
 
@@ -102,6 +105,7 @@ DeploymentGauges::DeploymentGauges(DeploymentFamilies& families, const std::stri
       workers{GaugeSeries(families.workers, Of(label, labels::kState, labels::kLive)),
               GaugeSeries(families.workers, Of(label, labels::kState, labels::kExpired)),
               GaugeSeries(families.workers, Of(label, labels::kState, labels::kExcluded))},
+      workers_behind(families.workers_behind, Of(label)),
       reporting_workers(families.reporting_workers, Of(label)),
       watchers(families.watchers, Of(label)),
       paused(families.paused, Of(label)),

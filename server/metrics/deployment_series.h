@@ -37,11 +37,13 @@ struct DeploymentFamilies {
   CounterFamily& publications;
   CounterFamily& moves;
   CounterFamily& moved_bytes;
+  CounterFamily& fetched_bytes;
   CounterFamily& changed_layers;
   CounterFamily& rollouts;
 
   GaugeFamily& known_since;
   GaugeFamily& workers;
+  GaugeFamily& workers_behind;
   GaugeFamily& reporting_workers;
   GaugeFamily& watchers;
   GaugeFamily& paused;
@@ -81,6 +83,7 @@ struct DeploymentCounters {
   CounterSeries intra_node_moves;
   CounterSeries inter_node_moves;
   CounterSeries moved_bytes;
+  CounterSeries fetched_bytes;
   CounterSeries changed_layers;
   std::array<CounterSeries, kNumRolloutOutcomes> rollouts;  // by RolloutOutcome
 };
@@ -91,6 +94,7 @@ struct DeploymentGauges {
 
   GaugeSeries known_since;
   std::array<GaugeSeries, 3> workers;  // by Liveness
+  GaugeSeries workers_behind;
   GaugeSeries reporting_workers;
   GaugeSeries watchers;
   GaugeSeries paused;

@@ -107,6 +107,8 @@ inline constexpr Metric kKnownSince{"eplb_deployment_known_timestamp_seconds",
 inline constexpr Metric kReports{"eplb_reports_total", "Reports taken in, by what became of them."};
 inline constexpr Metric kLostReports{"eplb_lost_reports_total", "Reports that never came, by the gaps in sequence."};
 inline constexpr Metric kWorkers{"eplb_workers", "Workers by liveness."};
+inline constexpr Metric kWorkersBehind{
+    "eplb_workers_behind", "Workers that were sent the placement in force and have not applied it in time."};
 inline constexpr Metric kReportingWorkers{"eplb_reporting_workers", "Workers that reported in the last sub-window."};
 inline constexpr Metric kWatchers{"eplb_watchers", "Open watches."};
 inline constexpr Metric kLivenessChanges{
@@ -157,6 +159,8 @@ inline constexpr Metric kPredictedCost{"eplb_predicted_cost_gpu_seconds_total",
 inline constexpr Metric kPublications{"eplb_publications_total", "Placements published."};
 inline constexpr Metric kMoves{"eplb_moves_total", "Experts that GPUs fetch by published placements, by where from."};
 inline constexpr Metric kMovedBytes{"eplb_moved_bytes_total", "Bytes of weights that published placements move."};
+inline constexpr Metric kFetchedBytes{
+    "eplb_fetched_bytes_total", "Bytes of weights that workers told of having fetched for placements they applied."};
 inline constexpr Metric kChangedLayers{"eplb_changed_layers_total", "Layers that published placements change."};
 inline constexpr Metric kRollouts{"eplb_rollouts_total", "Rollouts of published placements, by how they ended."};
 inline constexpr Metric kEpoch{"eplb_placement_epoch_timestamp_seconds",

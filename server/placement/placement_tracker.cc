@@ -63,6 +63,7 @@ void PlacementTracker::Hello(std::string_view worker_id, std::string_view incarn
   WorkerPlacement& worker = it->second;
   if (worker.incarnation != incarnation) {
     if (rollout_ && !worker.incarnation.empty()) rollout_->OnRestart(worker_id, now);
+    SetBehind(worker, false);
     worker = WorkerPlacement{.incarnation = std::string(incarnation)};
   }
   if (current != nullptr) {
@@ -73,7 +74,7 @@ void PlacementTracker::Hello(std::string_view worker_id, std::string_view incarn
       store_.Put(options_.deployment, std::move(told));
     }
   }
-  MarkApplied(worker, applied);
+  MarkApplied(worker, applied, now);
   if (rollout_ && rollout_->version() == applied) rollout_->OnState(worker_id, PlacementState::kApplied, "", now);
   Settle(now);
 }
@@ -89,18 +90,34 @@ bool PlacementTracker::NeedsContents(std::string_view worker_id) const {
   return worker != nullptr && (!in_force_ || worker->applied > in_force_->version);
 }
 
-bool PlacementTracker::AwaitsContents() const {
-  return !in_force_ || std::any_of(workers_.begin(), workers_.end(),
-                                   [&](const auto& entry) { return entry.second.applied > in_force_->version; });
+std::optional<std::string> PlacementTracker::ContentsAwaitedFrom(absl::Duration now, const WorkerFilter& counts) const {
+  if (!in_force_) return "";
+  for (const auto& [id, worker] : workers_) {
+    const bool owed = worker.applied > in_force_->version && now - worker.contents_owed_since < options_.timeouts.apply;
+    if (owed && counts(id)) return id;
+  }
+  return std::nullopt;
 }
+
+std::vector<std::string> PlacementTracker::TakeFallenBehind() { return std::exchange(fallen_behind_, {}); }
 
 void PlacementTracker::Gone(std::string_view worker_id, bool forget, absl::Duration now) {
   if (rollout_) rollout_->OnGone(worker_id, now);
-  if (forget) {
-    const auto it = workers_.find(worker_id);
-    if (it != workers_.end()) workers_.erase(it);
+  const auto it = workers_.find(worker_id);
+  if (it != workers_.end()) {
+    SetBehind(it->second, false);
+    it->second.owed_since = absl::InfiniteDuration();
   }
+  if (forget && it != workers_.end()) workers_.erase(it);
   Settle(now);
+}
+
+void PlacementTracker::Back(std::string_view worker_id, absl::Duration now) {
+  const auto it = workers_.find(worker_id);
+  if (it == workers_.end() || !in_force_) return;
+  // It may have been waited for when it fell silent.
+  if (options_.two_phase && it->second.applied < in_force_->version) it->second.owed = in_force_->version;
+  it->second.owed_since = now;
 }
 
 PlacementVersion PlacementTracker::Publish(std::shared_ptr<const Placement> placement,
@@ -156,7 +173,7 @@ absl::Status PlacementTracker::Report(const PlacementStatus& status, absl::Durat
   const bool in_force = in_force_ && in_force_->version == status.version;  // committed: there is no way back
   if (mismatch || (status.state == PlacementState::kRejected && in_force)) SendInFull(worker);
   if (mismatch) return absl::OkStatus();
-  if (newly_applied) MarkApplied(worker, status.version);
+  if (newly_applied) MarkApplied(worker, status.version, now);
   if (rollout_ && rollout_->version() == status.version) {
     const std::string detail = status.state == PlacementState::kRejected
                                    ? absl::StrCat(std::string(RejectionReasonName(status.reason)), ": ", status.detail)
@@ -170,6 +187,7 @@ absl::Status PlacementTracker::Report(const PlacementStatus& status, absl::Durat
 void PlacementTracker::NoteState(WorkerPlacement& worker, const PlacementStatus& status) {
   worker.version = status.version;
   worker.state = status.state;
+  worker.fetched_bytes = status.fetched_bytes;
   const bool rejected = status.state == PlacementState::kRejected;
   worker.reason = rejected ? status.reason : RejectionReason::kUnspecified;
   worker.detail = rejected ? status.detail : "";
@@ -186,10 +204,44 @@ void PlacementTracker::SendInFull(WorkerPlacement& worker) {
 void PlacementTracker::Advance(absl::Duration now) {
   if (rollout_) rollout_->Advance(now);
   Settle(now);
+  SendAgain(now);
 }
 
 absl::Duration PlacementTracker::NextDeadline() const {
-  return rollout_ ? rollout_->deadline() : absl::InfiniteDuration();
+  absl::Duration next = rollout_ ? rollout_->deadline() : absl::InfiniteDuration();
+  for (const auto& [id, worker] : workers_) next = std::min(next, LateFrom(id, worker));
+  return next;
+}
+
+void PlacementTracker::SetBehind(WorkerPlacement& worker, bool behind) {
+  behind_ += static_cast<int>(behind) - static_cast<int>(worker.behind);
+  worker.behind = behind;
+}
+
+void PlacementTracker::SettleDebt(WorkerPlacement& worker) {
+  worker.owed = {};
+  SetBehind(worker, false);
+}
+
+absl::Duration PlacementTracker::LateFrom(std::string_view worker_id, const WorkerPlacement& worker) const {
+  const bool owes =
+      in_force_ && worker.owed.is_set() && worker.owed == in_force_->version && worker.applied < in_force_->version;
+  if (!owes || (rollout_ && rollout_->requires_worker(worker_id))) return absl::InfiniteDuration();
+  return worker.owed_since + options_.timeouts.apply;
+}
+
+// Whatever became of what was sent: a full placement fits all.
+void PlacementTracker::SendAgain(absl::Duration now) {
+  for (auto& [id, worker] : workers_) {
+    if (now < LateFrom(id, worker)) continue;
+    if (!worker.behind) fallen_behind_.push_back(id);
+    SetBehind(worker, true);
+    worker.owed_since = now;
+    worker.wants_full = true;
+    worker.full_sent = {};
+    if (worker.version == worker.owed) worker.state = PlacementState::kUnknown;  // told again, it is news
+    watchers_dirty_ = true;
+  }
 }
 
 const WorkerPlacement* PlacementTracker::Find(std::string_view worker_id) const {
@@ -218,15 +270,23 @@ void PlacementTracker::Observe(PlacementVersion version) {
 }
 
 // Rule 1.
-void PlacementTracker::MarkApplied(WorkerPlacement& worker, PlacementVersion version) {
+void PlacementTracker::MarkApplied(WorkerPlacement& worker, PlacementVersion version, absl::Duration now) {
   Observe(version);
   worker.applied = std::max(worker.applied, version);
+  if (in_force_ && worker.applied >= in_force_->version) SettleDebt(worker);
   if (in_force_ && version <= in_force_->version) return;
   const std::optional<VersionedPlacement> contents = Contents(version);
-  if (!contents) return;
+  if (!contents) {
+    worker.contents_owed_since = std::min(worker.contents_owed_since, now);
+    return;
+  }
+  worker.contents_owed_since = absl::InfiniteDuration();
   Adopt(*contents);
   if (options_.two_phase) return;
-  for (auto& [id, other] : workers_) other.applied = std::max(other.applied, version);  // it reports for all
+  for (auto& [id, other] : workers_) {  // it reports for all
+    other.applied = std::max(other.applied, version);
+    SettleDebt(other);
+  }
 }
 
 void PlacementTracker::Adopt(const VersionedPlacement& placement) {
@@ -246,6 +306,13 @@ void PlacementTracker::Settle(absl::Duration now) {
   if (version > in_force_->version) {
     failed_ = rollout_;
     watchers_dirty_ = true;  // those who staged it are told to drop it
+  } else if (version == in_force_->version) {
+    for (const std::string& id : rollout_->waiting()) {  // they were given timeouts.apply already
+      const auto late = workers_.find(id);
+      if (late == workers_.end()) continue;
+      late->second.owed = version;
+      late->second.owed_since = now - options_.timeouts.apply;
+    }
   }
   ended_.push_back(*std::move(rollout_));
   rollout_.reset();

@@ -31,6 +31,13 @@ struct WorkerPlacement {
   std::string detail = {};
   bool wants_full = false;          // it has another base: the next update is a full one
   PlacementVersion full_sent = {};  // newest that it was sent in full
+  std::int64_t fetched_bytes = 0;   // that it told of, for `version`
+  // The version in force, where it was sent it apart from a rollout, or is late after one; and since when (monotonic).
+  PlacementVersion owed = {};
+  absl::Duration owed_since = absl::ZeroDuration();
+  bool behind = false;  // it had the time to apply what it owes, and has not
+  // Since when it runs a version whose contents it has not told (monotonic).
+  absl::Duration contents_owed_since = absl::InfiniteDuration();
 };
 
 // Where one watcher is. All of a watcher's memory.
@@ -52,7 +59,8 @@ struct WatchCursor {
 // 2. Equal versions have equal contents: who tells otherwise is refused.
 // 3. A new version is newer than every version ever told of: within an own epoch the revision counts up, and where a
 //    worker tells of a newer epoch than the own, the own becomes one more.
-// 4. A worker that is behind the version in force is sent it, from the base that it told of, or in full.
+// 4. A worker that is behind the version in force is sent it, from the base that it told of, or in full; and in full
+//    again each time that it has not applied it within timeouts.apply.
 class PlacementTracker {
  public:
   // Copies that lead from one placement to another; null where there is no way but a full placement.
@@ -80,10 +88,18 @@ class PlacementTracker {
              std::shared_ptr<const std::vector<double>> slot_shares = nullptr);
   // The contents of what this worker has in force must be told before the next version can be planned.
   bool NeedsContents(std::string_view worker_id) const;
-  // The same for any worker: planning waits.
-  bool AwaitsContents() const;
+  // The same for any worker for which `counts` holds: planning waits for it, for timeouts.apply at most. Its id; empty:
+  // for anybody at all; nullopt: for nobody.
+  using WorkerFilter = std::function<bool(std::string_view worker_id)>;
+  std::optional<std::string> ContentsAwaitedFrom(absl::Duration now, const WorkerFilter& counts) const;
+  // Workers that had the time to apply the version in force, and have not.
+  int CountBehind() const { return behind_; }
+  // Those who fell behind since the last call.
+  std::vector<std::string> TakeFallenBehind();
   // A worker left or is no longer counted on. forget: it said goodbye, and what it had does not count any more.
   void Gone(std::string_view worker_id, bool forget, absl::Duration now);
+  // One that was no longer counted on is there again, without a hello.
+  void Back(std::string_view worker_id, absl::Duration now);
 
   // Publishes a new version, planned from the one in force, which must be there; no rollout may be pending. required:
   // the workers that must have it; loads: as in VersionedPlacement.
@@ -116,7 +132,7 @@ class PlacementTracker {
   // A cursor for a new watch. resume_after: in force at the watcher, as CheckVersion; unset: not told.
   WatchCursor OpenCursor(std::string_view worker_id, PlacementVersion resume_after, absl::Duration now);
   // The next event for a watcher; none where nothing is new. Bookmarks and draining are the caller's.
-  std::optional<WatchEvent> NextEvent(WatchCursor& cursor);
+  std::optional<WatchEvent> NextEvent(WatchCursor& cursor, absl::Duration now);
 
   // Rollouts that ended since the last call.
   std::vector<Rollout> TakeEnded();
@@ -127,7 +143,12 @@ class PlacementTracker {
   using Workers = std::map<std::string, WorkerPlacement, std::less<>>;
 
   void Observe(PlacementVersion version);
-  void MarkApplied(WorkerPlacement& worker, PlacementVersion version);
+  void MarkApplied(WorkerPlacement& worker, PlacementVersion version, absl::Duration now);
+  void SetBehind(WorkerPlacement& worker, bool behind);
+  void SettleDebt(WorkerPlacement& worker);
+  // When a worker that owes the version in force is late with it; InfiniteDuration: it owes nothing.
+  absl::Duration LateFrom(std::string_view worker_id, const WorkerPlacement& worker) const;
+  void SendAgain(absl::Duration now);
   void Adopt(const VersionedPlacement& placement);
   void TakeInitialLayout(const VersionedPlacement& layout);
   void SendInFull(WorkerPlacement& worker);
@@ -135,7 +156,8 @@ class PlacementTracker {
   void NoteState(WorkerPlacement& worker, const PlacementStatus& status);
   const VersionedPlacement* TargetOf(const WatchCursor& cursor) const;
   std::optional<WatchEvent> NextDecision(WatchCursor& cursor);
-  WatchEvent SendUpdate(const VersionedPlacement& target, WorkerPlacement* worker, WatchCursor& cursor);
+  WatchEvent SendUpdate(const VersionedPlacement& target, WorkerPlacement* worker, WatchCursor& cursor,
+                        absl::Duration now);
   std::shared_ptr<const PlacementUpdate> MakeUpdate(const VersionedPlacement& target, PlacementVersion base,
                                                     Activation activation);
   WatchEvent AbortEvent(PlacementVersion version) const;
@@ -152,6 +174,8 @@ class PlacementTracker {
   std::int64_t epoch_;
   std::int64_t revision_ = 0;
   bool watchers_dirty_ = false;
+  int behind_ = 0;
+  std::vector<std::string> fallen_behind_;
 };
 
 }  // namespace eplb

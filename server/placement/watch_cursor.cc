@@ -31,7 +31,7 @@ WatchCursor PlacementTracker::OpenCursor(std::string_view worker_id, PlacementVe
   if (worker_id.empty() || it == workers_.end()) return cursor;
   WorkerPlacement& worker = it->second;
   if (resume_after > worker.applied) {
-    MarkApplied(worker, resume_after);
+    MarkApplied(worker, resume_after, now);
     Settle(now);
   }
   cursor.held = worker.applied;
@@ -71,7 +71,8 @@ std::optional<WatchEvent> PlacementTracker::NextDecision(WatchCursor& cursor) {
     if (!committed && pending) return std::nullopt;
     cursor.awaiting_decision = false;
     cursor.in_doubt = committed;
-    if (!committed) return AbortEvent(cursor.sent);
+    // Should it be in force after all, which a worker may tell of only now, it is sent again.
+    if (!committed) return AbortEvent(std::exchange(cursor.sent, {}));
     if (cursor.worker_id.empty()) cursor.held = cursor.sent;
     return WatchEvent{.kind = WatchEvent::Kind::kCommit, .version = cursor.sent};
   }
@@ -82,7 +83,7 @@ std::optional<WatchEvent> PlacementTracker::NextDecision(WatchCursor& cursor) {
   return AbortEvent(cursor.sent);
 }
 
-std::optional<WatchEvent> PlacementTracker::NextEvent(WatchCursor& cursor) {
+std::optional<WatchEvent> PlacementTracker::NextEvent(WatchCursor& cursor, absl::Duration now) {
   const auto it = workers_.find(cursor.worker_id);
   WorkerPlacement* worker = cursor.worker_id.empty() || it == workers_.end() ? nullptr : &it->second;
   if (worker != nullptr) cursor.held = std::max(cursor.held, worker->applied);
@@ -92,11 +93,11 @@ std::optional<WatchEvent> PlacementTracker::NextEvent(WatchCursor& cursor) {
   if (target == nullptr || target->version <= cursor.held) return std::nullopt;
   const bool wants_full = worker != nullptr && worker->wants_full;
   if (target->version == cursor.sent && !wants_full) return std::nullopt;
-  return SendUpdate(*target, worker, cursor);
+  return SendUpdate(*target, worker, cursor, now);
 }
 
-WatchEvent PlacementTracker::SendUpdate(const VersionedPlacement& target, WorkerPlacement* worker,
-                                        WatchCursor& cursor) {
+WatchEvent PlacementTracker::SendUpdate(const VersionedPlacement& target, WorkerPlacement* worker, WatchCursor& cursor,
+                                        absl::Duration now) {
   // What a worker was sent last may or may not be in force there by now: only a full placement fits both.
   const bool in_doubt = worker != nullptr && cursor.in_doubt && cursor.sent > cursor.held &&
                         !(worker->version == cursor.sent && worker->state == PlacementState::kRejected);
@@ -107,6 +108,10 @@ WatchEvent PlacementTracker::SendUpdate(const VersionedPlacement& target, Worker
   if (worker != nullptr) {
     worker->wants_full = false;
     if (update->full) worker->full_sent = target.version;
+    if (in_force_ && target.version == in_force_->version) {
+      worker->owed = target.version;
+      worker->owed_since = now;
+    }
   } else if (!on_commit) {
     cursor.held_before = std::exchange(cursor.held, target.version);
   }

@@ -28,6 +28,11 @@ absl::Status CheckShape(const WorkerHello& hello) {
                                        hello.spec.num_experts(), " x ", hello.spec.topology().num_slots()));
 }
 
+// A control that is dated further ahead than clocks differ would outrank all that operators say from now on.
+constexpr absl::Duration kMostControlSkew = absl::Minutes(5);
+// So long after a deployment came up here workers hand back its control; longer where they may take longer to come.
+constexpr absl::Duration kShortestRecovery = absl::Minutes(5);
+
 absl::Status Superseded() { return absl::AbortedError("a newer session or incarnation of the worker took its place"); }
 
 }  // namespace
@@ -75,12 +80,13 @@ absl::StatusOr<DeploymentLoop::HelloResult> DeploymentLoop::Hello(const WorkerHe
   EPLB_RETURN_IF_ERROR(CheckShape(hello));
   Calls calls;
   HelloResult result;
+  bool soon = false;
+  absl::Duration silence;
   {
     MutexLock lock(mutex_);
     if (retired_) return absl::UnavailableError("the deployment is being forgotten; say hello again");
     if (session != nullptr && session->ended) return Superseded();
     if (session != nullptr) EPLB_RETURN_IF_ERROR(CheckFurtherHello(hello, *session));
-    RefreshLiveness();
     const std::string difference = DifferenceFrom(hello);
     if (!difference.empty()) {
       if (session != nullptr || AnyOtherLive(hello.worker_id)) {
@@ -95,9 +101,14 @@ absl::StatusOr<DeploymentLoop::HelloResult> DeploymentLoop::Hello(const WorkerHe
     result.session->need_full_hello = tracker_.NeedsContents(hello.worker_id);
     TellWorkerCounts();
     Settle(parts_.clock->Monotonic(), calls);
+    soon = replan_;
+    silence = parts_.options->liveness.expire_after_intervals * liveness_interval_;
   }
   for (const auto& call : calls) call();
-  RunSoon();  // deadlines have changed
+  // A storm of hellos is not to run the deployment once for each: what is new is when this worker falls silent.
+  const absl::Duration now = parts_.clock->Monotonic();
+  if (soon) RunSoon();
+  parts_.scheduler->Schedule(schedule_id_, now + silence);
   return result;
 }
 
@@ -106,7 +117,8 @@ void DeploymentLoop::TakeHello(const WorkerHello& hello, Calls& calls) {
   const WorkerIdentity identity{.worker_id = hello.worker_id,
                                 .incarnation = hello.incarnation,
                                 .first_rank = hello.first_rank,
-                                .num_ranks = hello.num_ranks};
+                                .num_ranks = hello.num_ranks,
+                                .user_agent = hello.user_agent};
   const WorkerRecord* former = registry_.Find(hello.worker_id);
   const bool same_ranks = former != nullptr && former->identity.first_rank == hello.first_rank &&
                           former->identity.num_ranks == hello.num_ranks;
@@ -124,11 +136,28 @@ void DeploymentLoop::TakeHello(const WorkerHello& hello, Calls& calls) {
       hello.current ? std::make_shared<const Placement>(*hello.current) : nullptr;
   tracker_.Hello(hello.worker_id, hello.incarnation, hello.applied, current, now, hello.slot_shares);
   empty_since_ = absl::InfiniteDuration();
-  if (!hello.control || hello.control->update_time <= control_->update_time) return;
-  control_ = std::make_shared<const DeploymentControl>(*hello.control);
-  ++generation_;
-  observer_->OnControl(*control_);
-  TellAllSessions(calls);
+  TakeControl(hello, now, calls);
+}
+
+// Recovery: what operators told a former server comes back with its workers. A worker is no operator, so it is believed
+// only as far as recovery needs it.
+void DeploymentLoop::TakeControl(const WorkerHello& hello, absl::Duration now, Calls& calls) {
+  if (!hello.control || operator_spoke_ || hello.control->update_time <= control_->update_time) return;
+  const LivenessOptions& liveness = parts_.options->liveness;
+  const absl::Duration recovery =
+      std::max(kShortestRecovery,
+               liveness.expire_after_intervals * parts_.options->max_report_interval + liveness.exclude_grace);
+  if (now - made_at_ > recovery) return;
+  absl::Status status;
+  if (hello.control->update_time > parts_.clock->Now() + kMostControlSkew) {
+    status = absl::OutOfRangeError(
+        absl::StrCat("it is dated more than ", absl::FormatDuration(kMostControlSkew), " ahead of the clock here"));
+  } else if (!hello.control->excluded_gpus.empty() || !hello.control->draining_gpus.empty()) {
+    status = CheckPlaceable(*hello.control);
+  }
+  if (status.ok()) return SetControl(*hello.control, calls);
+  figures_.last_error = absl::StrCat("the control that worker '", hello.worker_id,
+                                     "' handed back was left out: ", std::string(status.message()));
 }
 
 void DeploymentLoop::UpdateFold(const WorkerHello& hello, bool same_incarnation) {
@@ -243,6 +272,7 @@ WorkerDirectives DeploymentLoop::Directives(const SessionState& session) const {
   if (parts_.shedder->overloaded()) directives.dropped_reports = counters.dropped;
   MutexLock lock(mutex_);
   directives.draining = draining_;
+  directives.reconnect_delay = drain_delay_;
   directives.control = control_;
   return directives;
 }

@@ -55,6 +55,7 @@ DeploymentLoop::DeploymentLoop(const HubParts& parts, const WorkerHello& first, 
       spec_(std::make_shared<const DeploymentSpec>(first.spec)),
       overrides_(first.options),
       contiguous_(Contiguous(*spec_)),
+      made_at_(now),
       observer_(parts.observer->OnDeployment(*spec_)),
       experts_(static_cast<std::size_t>(spec_->num_layers()) * static_cast<std::size_t>(spec_->num_experts())),
       registry_(spec_->topology().num_gpus(), parts.options->max_workers_per_deployment, parts.options->liveness, now),
@@ -120,7 +121,11 @@ void DeploymentLoop::AdvanceLiveness(absl::Duration now, Calls& calls) {
     observer_->OnLiveness(change.worker_id, change.liveness);
     ++generation_;
     replan_ |= change.liveness == Liveness::kExcluded;
-    if (change.liveness == Liveness::kExpired) tracker_.Gone(change.worker_id, /*forget=*/false, now);
+    if (change.liveness == Liveness::kLive) {
+      tracker_.Back(change.worker_id, now);
+    } else {
+      tracker_.Gone(change.worker_id, /*forget=*/false, now);
+    }
   }
   // An excluded worker that reports again is asked for the hello that brings it back.
   for (const auto& [worker_id, session] : sessions_) {
@@ -148,25 +153,28 @@ void DeploymentLoop::FollowInterval(absl::Duration now, Calls& calls) {
     interval_told_ = interval;
     TellAllSessions(calls);
   }
-  const bool followed = now - shorter_since_ >= parts_.options->liveness.expire_after_intervals * liveness_interval_;
-  if (interval > liveness_interval_ || followed) {
+  if (interval > liveness_interval_ || now >= ShorterFollowedAt()) {
     liveness_interval_ = interval;
     shorter_since_ = absl::InfiniteDuration();
   }
+}
+
+absl::Duration DeploymentLoop::ShorterFollowedAt() const {
+  return shorter_since_ + parts_.options->liveness.expire_after_intervals * liveness_interval_;
 }
 
 void DeploymentLoop::SendBookmarks(absl::Duration now, Calls& calls) {
   if (watches_.empty()) bookmark_due_ = absl::InfiniteDuration();
   if (now < bookmark_due_) return;
   bookmark_due_ = now + parts_.options->bookmark_interval;
-  for (const auto& watch : watches_) watch->bookmark_due = true;
+  for (const auto& [number, watch] : watches_) watch->bookmark_due = true;
   TellAllWatches(calls);
 }
 
 absl::Duration DeploymentLoop::NextDue(absl::Duration now) const {
   if (retired_) return absl::InfiniteDuration();
   absl::Duration next = std::min({tick_due_, bookmark_due_, tracker_.NextDeadline(),
-                                  registry_.NextDeadline(liveness_interval_), shorter_since_ + liveness_interval_});
+                                  registry_.NextDeadline(liveness_interval_), ShorterFollowedAt()});
   if (replan_ && backoff_.until() > now) next = std::min(next, backoff_.until());
   if (empty_since_ != absl::InfiniteDuration()) {
     next = std::min(next, std::max(now, empty_since_ + parts_.options->deployment_retention));
@@ -281,8 +289,7 @@ bool DeploymentLoop::Retire(Condition condition, const absl::Status& status) {
     if (condition == Condition::kUnused && !(registry_.workers().empty() && watches_.empty())) return false;
     retired_ = true;
     while (!sessions_.empty()) EndSession(std::string(sessions_.begin()->first), status, calls);
-    const std::list<std::shared_ptr<WatchState>> watches = watches_;
-    for (const auto& watch : watches) EndWatch(watch, status, calls);
+    while (!watches_.empty()) EndWatch(std::shared_ptr<WatchState>(watches_.begin()->second), status, calls);
     parts_.store->Forget(name());
   }
   parts_.scheduler->Remove(schedule_id_);
@@ -296,7 +303,7 @@ void DeploymentLoop::Drain(absl::Duration reconnect_delay) {
     MutexLock lock(mutex_);
     draining_ = true;
     drain_delay_ = reconnect_delay;
-    for (const auto& watch : watches_) watch->draining_due = true;
+    for (const auto& [number, watch] : watches_) watch->draining_due = true;
     TellAllSessions(calls);
     TellAllWatches(calls);
   }

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,7 +59,8 @@ struct SessionState {
 
 // One watch, as its deployment and its transport share it.
 struct WatchState {
-  std::string worker_id;  // empty: an onlooker
+  std::uint64_t number = 0;  // counts up in the order of opening
+  std::string worker_id;     // empty: an onlooker
   std::shared_ptr<WatchListener> listener;
   WatchCursor cursor;  // guarded by the deployment's lock
   bool ended = false;  // same
@@ -157,6 +157,7 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
                                                              PlacementVersion version, absl::Duration now)
       EPLB_EXCLUDES(mutex_);
   void TakeHello(const WorkerHello& hello, Calls& calls) EPLB_REQUIRES(mutex_);
+  void TakeControl(const WorkerHello& hello, absl::Duration now, Calls& calls) EPLB_REQUIRES(mutex_);
   std::shared_ptr<SessionState> OpenSession(const WorkerHello& hello, std::shared_ptr<TelemetryListener> listener,
                                             Calls& calls) EPLB_REQUIRES(mutex_);
   void UpdateFold(const WorkerHello& hello, bool same_incarnation) EPLB_REQUIRES(mutex_);
@@ -169,11 +170,12 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   absl::Status CheckWatch(const WatchRequest& request) const EPLB_REQUIRES(mutex_);
   void EndWatch(const std::shared_ptr<WatchState>& watch, const absl::Status& status, Calls& calls)
       EPLB_REQUIRES(mutex_);
+  void ForgetWatch(const WatchState& watch) EPLB_REQUIRES(mutex_);
   void EndFormerSubscribers(const WatchRequest& request, Calls& calls) EPLB_REQUIRES(mutex_);
-  std::shared_ptr<WatchState> WatchOf(std::string_view worker_id) const EPLB_REQUIRES(mutex_);
   // Notes what became of rollouts, and tells watchers where there is news.
   void Settle(absl::Duration now, Calls& calls) EPLB_REQUIRES(mutex_);
   void TakeEndedRollout(const Rollout& rollout, absl::Duration now) EPLB_REQUIRES(mutex_);
+  void NoteBehind() EPLB_REQUIRES(mutex_);
   void TellAllWatches(Calls& calls) EPLB_REQUIRES(mutex_);
   void UpdateAppliedVersions() EPLB_REQUIRES(mutex_);
 
@@ -186,6 +188,8 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   void ArmTick(absl::Duration now) EPLB_EXCLUDES(mutex_);
   void RunSoon() const;
   absl::Duration NextDue(absl::Duration now) const EPLB_REQUIRES(mutex_);
+  // When a shorter interval counts for liveness too; InfiniteDuration: it does.
+  absl::Duration ShorterFollowedAt() const EPLB_REQUIRES(mutex_);
   std::optional<MeasureJob> CloseSubWindow(absl::Duration now) EPLB_REQUIRES(mutex_);
   // Every live worker has reported at least once, and every rank is claimed or planned around.
   bool AllHaveTold() const EPLB_REQUIRES(mutex_);
@@ -211,15 +215,20 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   void NoteFailure(const absl::Status& status, absl::Duration now) EPLB_REQUIRES(mutex_);
   // The usable GPUs are others now: what could not be planned may be possible.
   void ForgetInfeasible() EPLB_REQUIRES(mutex_);
+  // Puts a control in force; the rest is the caller's.
+  void SetControl(const DeploymentControl& control, Calls& calls) EPLB_REQUIRES(mutex_);
   void NoteTick(UnchangedReason reason) EPLB_REQUIRES(mutex_);
 
   DeploymentSummary SummaryLocked() const EPLB_REQUIRES(mutex_);
+  // What planning waits for, for people.
+  std::string Awaiting() const EPLB_REQUIRES(mutex_);
   absl::Time WallTime(absl::Duration monotonic) const;
 
   const HubParts parts_;
   const std::shared_ptr<const DeploymentSpec> spec_;
   const PlanOverrides overrides_;
   const Placement contiguous_;
+  const absl::Duration made_at_;  // monotonic
   std::int64_t schedule_id_ = 0;  // set once, by Create
   std::unique_ptr<DeploymentObserver> observer_;
   ExpertFold experts_;
@@ -234,7 +243,14 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   std::shared_ptr<const DeploymentControl> control_ EPLB_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<WorkerFold>, std::less<>> folds_ EPLB_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<SessionState>, std::less<>> sessions_ EPLB_GUARDED_BY(mutex_);
-  std::list<std::shared_ptr<WatchState>> watches_ EPLB_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, std::shared_ptr<WatchState>> watches_ EPLB_GUARDED_BY(mutex_);  // by number
+  // Those of workers: at most one of each, and where one subscriber carries the placements, one.
+  std::map<std::string, std::shared_ptr<WatchState>, std::less<>> subscribers_ EPLB_GUARDED_BY(mutex_);
+  std::uint64_t watches_opened_ EPLB_GUARDED_BY(mutex_) = 0;
+  std::string last_subscriber_ EPLB_GUARDED_BY(mutex_);
+  int behind_told_ EPLB_GUARDED_BY(mutex_) = 0;
+  std::string behind_error_ EPLB_GUARDED_BY(mutex_);  // the newest about workers that are behind
+  bool operator_spoke_ EPLB_GUARDED_BY(mutex_) = false;   // control_ is not from hellos
   std::uint64_t generation_ EPLB_GUARDED_BY(mutex_) = 0;  // counts what makes a plan out of date
   absl::Duration tick_due_ EPLB_GUARDED_BY(mutex_) = absl::InfiniteDuration();
   absl::Duration bookmark_due_ EPLB_GUARDED_BY(mutex_);

@@ -86,20 +86,17 @@ PublishFigures CountFetches(const TickPlan& plan, const Topology& topology, std:
 }  // namespace
 
 bool DeploymentLoop::SubscribersReady() const {
-  std::set<std::string_view> watching;
-  for (const auto& watch : watches_) {
-    if (!watch->worker_id.empty()) watching.insert(watch->worker_id);
-  }
   if (spec_->coordination() == CoordinationMode::kOneSubscriber) {
-    for (const std::string_view worker_id : watching) {
+    for (const auto& [worker_id, watch] : subscribers_) {
       const WorkerRecord* record = registry_.Find(worker_id);
       if (record != nullptr && record->liveness == Liveness::kLive) return true;
     }
     return false;
   }
-  return std::all_of(registry_.workers().begin(), registry_.workers().end(), [&](const auto& entry) {
-    return entry.second.liveness != Liveness::kLive || watching.count(entry.first) > 0;
-  });
+  for (const auto& [worker_id, record] : registry_.workers()) {
+    if (record.liveness == Liveness::kLive && subscribers_.find(worker_id) == subscribers_.end()) return false;
+  }
+  return true;
 }
 
 std::set<std::string, std::less<>> DeploymentLoop::RequiredWorkers() const {
@@ -109,9 +106,7 @@ std::set<std::string, std::less<>> DeploymentLoop::RequiredWorkers() const {
       if (record.liveness == Liveness::kLive) required.insert(id);
     }
   } else {
-    for (const auto& watch : watches_) {
-      if (!watch->worker_id.empty()) required.insert(watch->worker_id);
-    }
+    for (const auto& [id, watch] : subscribers_) required.insert(id);
   }
   return required;
 }
@@ -130,7 +125,11 @@ std::optional<DeploymentLoop::PlanJob> DeploymentLoop::PrepareTick(absl::Duratio
 }
 
 UnchangedReason DeploymentLoop::WhyNotPlan(absl::Duration now, bool force) const {
-  if (tracker_.AwaitsContents()) return UnchangedReason::kAwaitingWorkers;
+  const auto counts = [&registry = registry_](std::string_view worker_id) {
+    const WorkerRecord* record = registry.Find(worker_id);
+    return record != nullptr && record->liveness != Liveness::kExcluded;
+  };
+  if (tracker_.ContentsAwaitedFrom(now, counts)) return UnchangedReason::kAwaitingWorkers;
   if (!force) {
     if (draining_ || control_->mode == DeploymentMode::kPaused) return UnchangedReason::kPaused;
     if (registry_.AwaitsUnclaimedRanks()) return UnchangedReason::kWarmingUp;
@@ -141,6 +140,8 @@ UnchangedReason DeploymentLoop::WhyNotPlan(absl::Duration now, bool force) const
     if (!SubscribersReady() || tracker_.rollout() != nullptr) return UnchangedReason::kAwaitingWorkers;
     if (now < backoff_.until()) return infeasible_ ? UnchangedReason::kInfeasible : UnchangedReason::kBackingOff;
   }
+  // Nobody would get it, and yet it would be in force.
+  if (force && RequiredWorkers().empty()) return UnchangedReason::kAwaitingWorkers;
   if (history_.size() == 0) return only_warmup_ ? UnchangedReason::kWarmingUp : UnchangedReason::kNoLoad;
   const bool stale = now - *history_.newest_time() > kStaleIntervals * liveness_interval_;
   return stale && !force && !replan_ ? UnchangedReason::kStaleTelemetry : UnchangedReason::kNone;
@@ -211,7 +212,8 @@ absl::StatusOr<TickPlan> DeploymentLoop::Plan(const PlanJob& job) {
   }
   // One that was given up says nothing of the deployment.
   if (absl::IsCancelled(plan.status())) return plan;
-  observer_->OnPlan(plan.status(), plan.ok() ? &*plan : nullptr, parts_.clock->Monotonic() - start);
+  const PlanUse use = !job.publish ? PlanUse::kDryRun : job.force ? PlanUse::kForced : PlanUse::kGated;
+  observer_->OnPlan(plan.status(), plan.ok() ? &*plan : nullptr, use, parts_.clock->Monotonic() - start);
   return plan;
 }
 
@@ -250,7 +252,9 @@ PlacementVersion DeploymentLoop::Publish(const PlanJob& job, const TickPlan& pla
   const PlacementVersion version = tracker_.Publish(
       std::make_shared<const Placement>(plan.plan.placement), plan.slot_shares,
       std::make_shared<const std::vector<Transfer>>(plan.plan.transfers), RequiredWorkers(), now, plan.loads);
-  const PublishFigures figures = CountFetches(plan, *job.topology, job.settings.bytes_per_expert);
+  PublishFigures figures = CountFetches(plan, *job.topology, job.settings.bytes_per_expert);
+  figures.gain_gpu_seconds = plan.gain_gpu_seconds;
+  figures.cost_gpu_seconds = plan.cost_gpu_seconds;
   figures_.fetches += figures.intra_node_fetches + figures.inter_node_fetches;
   figures_.fetched_bytes += figures.fetched_bytes;
   observer_->OnPublish(version, figures);

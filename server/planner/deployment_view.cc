@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
 #include "server/planner/deployment_loop.h"
+#include "server/planner/worker_names.h"
 
 namespace eplb {
 
@@ -34,7 +36,38 @@ DeploymentSummary DeploymentLoop::SummaryLocked() const {
   std::optional<absl::Duration> last_report;
   for (const auto& [worker_id, fold] : folds_) last_report = std::max(last_report, fold->counters().last_report);
   if (last_report) summary.last_report_time = WallTime(*last_report);
+  summary.awaiting = Awaiting();
   return summary;
+}
+
+std::string DeploymentLoop::Awaiting() const {
+  std::vector<std::string> named;
+  const Rollout* rollout = tracker_.rollout();
+  if (rollout != nullptr) {
+    named.assign(rollout->waiting().begin(), rollout->waiting().end());
+    return absl::StrCat(WorkerNames(named),
+                        rollout->stage() == Rollout::Stage::kPreparing ? " to prepare" : " to apply", " version ",
+                        rollout->version().ToString());
+  }
+  const bool all_ranks = spec_->coordination() == CoordinationMode::kAllRanks;
+  if (!all_ranks && !SubscribersReady() && registry_.CountOf(Liveness::kLive) > 0) {
+    return last_subscriber_.empty()
+               ? "a worker to watch placements"
+               : absl::StrCat(WorkerNames({last_subscriber_}), ", or another, to watch placements");
+  }
+  std::vector<std::string> unwatching;
+  std::vector<std::string> silent;
+  for (const auto& [id, record] : registry_.workers()) {
+    const WorkerPlacement* told = tracker_.Find(id);
+    const bool live = record.liveness == Liveness::kLive;
+    if (live && told != nullptr && tracker_.NeedsContents(id)) named.push_back(id);
+    if (live && subscribers_.find(id) == subscribers_.end()) unwatching.push_back(id);
+    if (record.liveness == Liveness::kExpired) silent.push_back(id);
+  }
+  if (!named.empty()) return absl::StrCat(WorkerNames(named), " to tell the placement in force");
+  if (all_ranks && !unwatching.empty()) return absl::StrCat(WorkerNames(unwatching), " to watch placements");
+  if (all_ranks && !silent.empty()) return absl::StrCat(WorkerNames(silent), ", silent, to report or be excluded");
+  return "";
 }
 
 DeploymentView DeploymentLoop::View() const {
@@ -48,13 +81,15 @@ DeploymentView DeploymentLoop::View() const {
                          .first_rank = record.identity.first_rank,
                          .num_ranks = record.identity.num_ranks,
                          .liveness = record.liveness,
-                         .watching = WatchOf(worker_id) != nullptr};
+                         .watching = subscribers_.find(worker_id) != subscribers_.end(),
+                         .user_agent = record.identity.user_agent};
     if (const WorkerPlacement* told = tracker_.Find(worker_id)) {
       worker.applied = told->applied;
       worker.version = told->version;
       worker.state = told->state;
       worker.rejection_reason = told->reason;
       worker.error_detail = told->detail;
+      worker.fetched_bytes = told->fetched_bytes;
     }
     if (const auto fold = folds_.find(worker_id); fold != folds_.end()) {
       const WorkerFold::Counters counters = fold->second->counters();
@@ -70,6 +105,17 @@ DeploymentView DeploymentLoop::View() const {
   return view;
 }
 
+void DeploymentLoop::SetControl(const DeploymentControl& control, Calls& calls) {
+  const bool same_gpus =
+      control.excluded_gpus == control_->excluded_gpus && control.draining_gpus == control_->draining_gpus;
+  control_ = std::make_shared<const DeploymentControl>(control);
+  ++generation_;
+  replan_ |= !same_gpus;
+  if (!same_gpus) ForgetInfeasible();
+  observer_->OnControl(control);
+  TellAllSessions(calls);
+}
+
 absl::StatusOr<DeploymentControl> DeploymentLoop::Update(const ControlChange& change, bool validate_only) {
   Calls calls;
   DeploymentControl changed;
@@ -81,14 +127,8 @@ absl::StatusOr<DeploymentControl> DeploymentLoop::Update(const ControlChange& ch
     const bool takes_away = !change.exclude_gpus.empty() || !change.drain_gpus.empty();
     if (takes_away) EPLB_RETURN_IF_ERROR(CheckPlaceable(changed));
     if (validate_only) return changed;
-    const bool same_gpus =
-        changed.excluded_gpus == control_->excluded_gpus && changed.draining_gpus == control_->draining_gpus;
-    control_ = std::make_shared<const DeploymentControl>(changed);
-    ++generation_;
-    replan_ |= !same_gpus;
-    if (!same_gpus) ForgetInfeasible();
-    observer_->OnControl(changed);
-    TellAllSessions(calls);
+    operator_spoke_ = true;
+    SetControl(changed, calls);
   }
   for (const auto& call : calls) call();
   RunSoon();

@@ -7,6 +7,7 @@
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
 #include "server/planner/deployment_loop.h"
+#include "server/planner/worker_names.h"
 
 namespace eplb {
 
@@ -22,18 +23,18 @@ absl::Status DeploymentLoop::CheckWatch(const WatchRequest& request) const {
           absl::StrCat("worker '", request.worker_id, "' has the incarnation '", record->identity.incarnation, "'"));
     }
   }
-  for (const auto& watch : watches_) {
-    if (request.worker_id.empty() || watch->worker_id.empty() || watch->worker_id == request.worker_id) continue;
-    const WorkerRecord* other = registry_.Find(watch->worker_id);
-    const bool taken = spec_->coordination() == CoordinationMode::kOneSubscriber && other != nullptr &&
-                       other->liveness == Liveness::kLive;
-    if (!taken) continue;
-    return absl::FailedPreconditionError(absl::StrCat("worker '", watch->worker_id,
-                                                      "' is the one subscriber of the deployment; watch without "
-                                                      "worker_id, or state coordination_mode all_ranks"));
+  const bool one_subscriber = spec_->coordination() == CoordinationMode::kOneSubscriber;
+  if (one_subscriber && !request.worker_id.empty()) {
+    for (const auto& [worker_id, watch] : subscribers_) {
+      const WorkerRecord* other = registry_.Find(worker_id);
+      if (worker_id == request.worker_id || other == nullptr || other->liveness != Liveness::kLive) continue;
+      return absl::FailedPreconditionError(absl::StrCat("worker '", worker_id,
+                                                        "' is the one subscriber of the deployment; watch without "
+                                                        "worker_id, or state coordination_mode all_ranks"));
+    }
   }
   const auto most = static_cast<std::size_t>(parts_.options->max_watchers_per_deployment);
-  if (watches_.size() >= most && WatchOf(request.worker_id) == nullptr) {
+  if (watches_.size() >= most && subscribers_.find(request.worker_id) == subscribers_.end()) {
     return absl::ResourceExhaustedError(absl::StrCat("watches of the deployment: ", watches_.size() + 1,
                                                      ", must be at most max_watchers_per_deployment = ", most));
   }
@@ -44,52 +45,57 @@ absl::StatusOr<std::shared_ptr<WatchState>> DeploymentLoop::OpenWatch(const Watc
                                                                       std::shared_ptr<WatchListener> listener) {
   Calls calls;
   std::shared_ptr<WatchState> watch;
+  absl::Duration due;
   {
     MutexLock lock(mutex_);
     if (retired_) return absl::UnavailableError("the deployment is being forgotten; watch again");
     EPLB_RETURN_IF_ERROR(CheckWatch(request));
     EndFormerSubscribers(request, calls);
     watch = std::make_shared<WatchState>();
+    watch->number = ++watches_opened_;
     watch->worker_id = request.worker_id;
     watch->listener = std::move(listener);
     const absl::Duration now = parts_.clock->Monotonic();
     watch->cursor = tracker_.OpenCursor(request.worker_id, request.resume_after, now);
     watch->bookmark_due = true;  // tells that the watch is open where there is nothing else to tell
     watch->draining_due = draining_;
-    watches_.push_back(watch);
+    watches_.emplace(watch->number, watch);
+    if (!request.worker_id.empty()) {
+      subscribers_[request.worker_id] = watch;
+      last_subscriber_ = request.worker_id;
+    }
     bookmark_due_ = std::min(bookmark_due_, now + parts_.options->bookmark_interval);
     UpdateAppliedVersions();
     TellWorkerCounts();
     Settle(now, calls);
+    due = replan_ ? now : bookmark_due_;
   }
   for (const auto& call : calls) call();
-  RunSoon();
+  parts_.scheduler->Schedule(schedule_id_, due);
   return watch;
 }
 
 void DeploymentLoop::EndFormerSubscribers(const WatchRequest& request, Calls& calls) {
   if (request.worker_id.empty()) return;
-  const bool one_subscriber = spec_->coordination() == CoordinationMode::kOneSubscriber;
-  const std::list<std::shared_ptr<WatchState>> watches = watches_;
-  for (const auto& watch : watches) {
-    if (watch->worker_id.empty() || (watch->worker_id != request.worker_id && !one_subscriber)) continue;
-    EndWatch(watch, absl::AbortedError("a newer watch took the place of this one"), calls);
+  const absl::Status status = absl::AbortedError("a newer watch took the place of this one");
+  if (spec_->coordination() == CoordinationMode::kOneSubscriber) {
+    while (!subscribers_.empty()) EndWatch(std::shared_ptr<WatchState>(subscribers_.begin()->second), status, calls);
+  } else if (const auto former = subscribers_.find(request.worker_id); former != subscribers_.end()) {
+    EndWatch(std::shared_ptr<WatchState>(former->second), status, calls);
   }
 }
 
 void DeploymentLoop::EndWatch(const std::shared_ptr<WatchState>& watch, const absl::Status& status, Calls& calls) {
   if (std::exchange(watch->ended, true)) return;
-  watches_.remove(watch);
+  ForgetWatch(*watch);
   if (watch->listener != nullptr) {
     calls.push_back([listener = watch->listener, status] { listener->OnEnded(status); });
   }
 }
 
-std::shared_ptr<WatchState> DeploymentLoop::WatchOf(std::string_view worker_id) const {
-  if (worker_id.empty()) return nullptr;
-  const auto it =
-      std::find_if(watches_.begin(), watches_.end(), [&](const auto& watch) { return watch->worker_id == worker_id; });
-  return it == watches_.end() ? nullptr : *it;
+void DeploymentLoop::ForgetWatch(const WatchState& watch) {
+  if (!watch.worker_id.empty()) subscribers_.erase(watch.worker_id);
+  watches_.erase(watch.number);
 }
 
 std::optional<WatchEvent> DeploymentLoop::NextEvent(WatchState& watch) {
@@ -98,7 +104,11 @@ std::optional<WatchEvent> DeploymentLoop::NextEvent(WatchState& watch) {
   if (std::exchange(watch.draining_due, false)) {
     return WatchEvent{.kind = WatchEvent::Kind::kDraining, .reconnect_delay = drain_delay_};
   }
-  std::optional<WatchEvent> event = tracker_.NextEvent(watch.cursor);
+  const absl::Duration now = parts_.clock->Monotonic();
+  std::optional<WatchEvent> event = tracker_.NextEvent(watch.cursor, now);
+  const bool apart = event && event->kind == WatchEvent::Kind::kUpdate &&
+                     (tracker_.rollout() == nullptr || tracker_.rollout()->version() != event->version);
+  if (apart) parts_.scheduler->Schedule(schedule_id_, now + parts_.options->apply_timeout);
   const bool bookmark = std::exchange(watch.bookmark_due, false);
   if (event || !bookmark) return event;
   return WatchEvent{.kind = WatchEvent::Kind::kBookmark, .version = watch.cursor.held};
@@ -107,7 +117,7 @@ std::optional<WatchEvent> DeploymentLoop::NextEvent(WatchState& watch) {
 void DeploymentLoop::CloseWatch(const std::shared_ptr<WatchState>& watch) {
   MutexLock lock(mutex_);
   if (std::exchange(watch->ended, true)) return;
-  watches_.remove(watch);
+  ForgetWatch(*watch);
   TellWorkerCounts();
 }
 
@@ -155,6 +165,7 @@ void DeploymentLoop::UpdateAppliedVersions() {
 
 void DeploymentLoop::Settle(absl::Duration now, Calls& calls) {
   for (const Rollout& rollout : tracker_.TakeEnded()) TakeEndedRollout(rollout, now);
+  NoteBehind();
   if (!tracker_.TakeWatchersDirty()) return;
   ++generation_;
   if (tracker_.in_force() != nullptr && tracker_.in_force()->version.is_set()) registry_.SetEstablished();
@@ -176,8 +187,22 @@ void DeploymentLoop::TakeEndedRollout(const Rollout& rollout, absl::Duration now
       rollout.culprit().empty() ? "" : absl::StrCat(" by worker '", rollout.culprit(), "'"), ": ", rollout.detail());
 }
 
+void DeploymentLoop::NoteBehind() {
+  const std::vector<std::string> fallen = tracker_.TakeFallenBehind();
+  if (!fallen.empty()) {
+    behind_error_ = absl::StrCat(WorkerNames(fallen), " did not apply version ",
+                                 tracker_.in_force()->version.ToString(), ", which is in force, within ",
+                                 absl::FormatDuration(parts_.options->apply_timeout), "; it is sent again");
+    figures_.last_error = behind_error_;
+  }
+  const int behind = tracker_.CountBehind();
+  if (std::exchange(behind_told_, behind) == behind) return;
+  observer_->OnBehind(behind);
+  if (behind == 0 && figures_.last_error == behind_error_) figures_.last_error.clear();
+}
+
 void DeploymentLoop::TellAllWatches(Calls& calls) {
-  for (const auto& watch : watches_) {
+  for (const auto& [number, watch] : watches_) {
     if (watch->listener != nullptr) calls.push_back([listener = watch->listener] { listener->OnEvent(); });
   }
 }

@@ -26,7 +26,12 @@ namespace eplb {
 // expire_after_intervals intervals and exclude_grace, its last loads stand for those to come; then its ranks are
 // planned around. Two things do wait, for as long at most: where all ranks switch at once nothing is published while
 // one of them is silent, since it may be alive and would route by another placement than the rest; and a silent
-// subscriber gets nothing. What was published is waited for until apply_timeout or prepare_timeout, whoever died.
+// subscriber gets nothing. What was published is waited for until apply_timeout or prepare_timeout, whoever died. Who
+// does not apply what is in force within apply_timeout is named and sent it again, for as long as it lives.
+//
+// Operators command, workers remember: a hello hands back the control that a former server told its worker of, so that
+// a pause outlives the server. It counts only until an operator spoke to this server, in the first minutes of the
+// deployment here, not from the future, and not where the experts would not fit; otherwise a worker could command.
 //
 // All classes here are thread-safe. Nothing blocks but RebalanceNow, which plans on the calling thread. Listeners are
 // called without any lock of the hub held, so they may call back into it; one that was handed over may be called once
@@ -96,15 +101,16 @@ class Hub {
  public:
   virtual ~Hub() = default;
 
-  // Takes a hello in. RESOURCE_EXHAUSTED past a bound; INVALID_ARGUMENT names a field; FAILED_PRECONDITION names the
-  // difference from what others stated: the spec, a rank that another live worker reports for, other contents of the
-  // same placement version. After an error nothing is changed.
+  // Takes a hello in. RESOURCE_EXHAUSTED past a bound; UNAVAILABLE once the hub drains; INVALID_ARGUMENT names a field;
+  // FAILED_PRECONDITION names the difference from what others stated: the spec, a rank that another live worker reports
+  // for, other contents of the same placement version. After an error nothing is changed.
   virtual absl::StatusOr<std::unique_ptr<TelemetrySession>> OpenWorker(const WorkerHello& hello,
                                                                        std::shared_ptr<TelemetryListener> listener) = 0;
 
   // Opens a watch; its first event may be there at once without OnEvent. NOT_FOUND where no worker told of the
   // deployment, or for a worker that has not said hello (the caller comes again); ABORTED for a former incarnation;
-  // FAILED_PRECONDITION where another worker is the one subscriber; RESOURCE_EXHAUSTED past a bound.
+  // FAILED_PRECONDITION where another worker is the one subscriber; RESOURCE_EXHAUSTED past a bound; UNAVAILABLE once
+  // the hub drains.
   virtual absl::StatusOr<std::unique_ptr<PlacementWatch>> Watch(const WatchRequest& request,
                                                                 std::shared_ptr<WatchListener> listener) = 0;
 
@@ -141,8 +147,9 @@ class Hub {
   virtual void Start(WorkerPool& pool) = 0;
   virtual void Stop() = 0;
 
-  // Before shutdown: publishes nothing more, tells all sessions and watches to go elsewhere after the delay. What was
-  // published stays: its workers finish it, and their next hello tells the next replica.
+  // Before shutdown: publishes nothing more, refuses new sessions and watches with UNAVAILABLE, and tells the open ones
+  // to go elsewhere once they are ended, within the delay. What was published stays: its workers finish it, and their
+  // next hello tells the next replica.
   virtual void Drain(absl::Duration reconnect_delay) = 0;
 };
 

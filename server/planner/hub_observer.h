@@ -33,12 +33,21 @@ struct SubWindowFigures {
   int reporting_workers = 0;
 };
 
+// What a plan is made for.
+enum class PlanUse {
+  kGated,   // to be published if the gate lets it pass
+  kForced,  // to be published whatever the gate says
+  kDryRun,  // to be looked at
+};
+
 // What was published.
 struct PublishFigures {
   std::int64_t intra_node_fetches = 0;
   std::int64_t inter_node_fetches = 0;  // also from the checkpoint
   std::int64_t fetched_bytes = 0;
   int layers_changed = 0;
+  double gain_gpu_seconds = 0;  // as in TickPlan
+  double cost_gpu_seconds = 0;  // same
 };
 
 // Told of what happens in one deployment; lives as long as it. Thread-safe; may be called with the deployment's lock
@@ -60,14 +69,18 @@ class DeploymentObserver {
   virtual void OnPredicted(std::optional<Phase> /*phase*/, double /*balancedness*/) {}
   // Each tick that did not plan or publish, with the reason; kNone: it published.
   virtual void OnTick(UnchangedReason /*reason*/) {}
-  // Each plan made, or why it failed; wall time that it took.
-  virtual void OnPlan(const absl::Status& /*status*/, const TickPlan* /*plan*/, absl::Duration /*duration*/) {}
+  // Each plan made, or why it failed; wall time that it took. Whether it is published, OnPublish tells.
+  virtual void OnPlan(const absl::Status& /*status*/, const TickPlan* /*plan*/, PlanUse /*use*/,
+                      absl::Duration /*duration*/) {}
   virtual void OnPublish(PlacementVersion /*version*/, const PublishFigures& /*figures*/) {}
   // Each state that a worker reports; elapsed since the publication.
   virtual void OnAcknowledgement(const PlacementStatus& /*status*/, absl::Duration /*elapsed*/) {}
   // worker_id: who rejected it or did not answer; empty: nobody in particular.
   virtual void OnRollout(PlacementVersion /*version*/, RolloutOutcome /*outcome*/, std::string_view /*worker_id*/,
                          std::string_view /*detail*/, absl::Duration /*elapsed*/) {}
+  // Live workers that have not applied the placement in force, whenever that changes: it was sent to them apply_timeout
+  // ago or longer, and is sent again.
+  virtual void OnBehind(int /*workers*/) {}
   // What operators set.
   virtual void OnControl(const DeploymentControl& /*control*/) {}
 };

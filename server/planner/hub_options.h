@@ -24,7 +24,8 @@ struct HubOptions {
 
   // Bounds; past them RESOURCE_EXHAUSTED.
   int max_deployments = 4096;
-  int max_workers = 65536;  // with a session open, over all deployments
+  int max_workers = 65536;    // with a session open, over all deployments
+  int max_watchers = 131072;  // open, over all deployments
   int max_workers_per_deployment = 16384;
   int max_watchers_per_deployment = 16384;
   int max_page_size = 1000;

@@ -44,9 +44,10 @@ struct WorkerHello {
 struct WorkerDirectives {
   absl::Duration report_interval = absl::ZeroDuration();
   std::uint64_t acked_sequence = 0;
-  bool need_full_hello = false;                       // the placement in force is not known: hello with `current`
-  std::optional<std::uint64_t> dropped_reports = {};  // set while overloaded: dropped since the session opened
-  bool draining = false;                              // the server is about to stop
+  bool need_full_hello = false;                           // the placement in force is not known: hello with `current`
+  std::optional<std::uint64_t> dropped_reports = {};      // set while overloaded: dropped since the session opened
+  bool draining = false;                                  // the server is about to stop
+  absl::Duration reconnect_delay = absl::ZeroDuration();  // with draining: to wait after the end, with jitter
   std::shared_ptr<const DeploymentControl> control =
       nullptr;  // never null; tell it where it differs from what was told
 };
@@ -80,6 +81,7 @@ struct DeploymentSummary {
   std::optional<absl::Time> last_plan_time = {};
   UnchangedReason unchanged_reason = UnchangedReason::kNone;  // of the newest tick
   std::string last_error = {};  // why the newest plan failed or was rejected, for people; empty: it was not
+  std::string awaiting = {};    // what planning waits for, with the workers' names, for people; empty: for nothing
   std::optional<absl::Time> last_report_time = {};
   std::int64_t fetches = 0;        // published since this process took the deployment over
   std::int64_t fetched_bytes = 0;  // same
@@ -101,6 +103,8 @@ struct WorkerSummary {
   std::optional<absl::Time> last_report_time = {};
   std::uint64_t reports = 0;       // folded
   std::uint64_t lost_reports = 0;  // by gaps in sequence
+  std::string user_agent = {};
+  std::int64_t fetched_bytes = 0;  // that it told of, for `version`
 };
 
 // One deployment as it stands.

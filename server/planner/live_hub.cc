@@ -20,31 +20,35 @@ namespace {
 // A hello that meets a deployment on its way out is tried so often.
 constexpr int kHelloAttempts = 4;
 
-// The right to one of the sessions that may be open at once, given back at its end.
-class SessionPermit {
+absl::Status AboutToStop() { return absl::UnavailableError("the service is about to stop; come to another replica"); }
+
+// The right to one of the sessions, or watches, that may be open at once, given back at its end.
+class Permit {
  public:
-  static absl::StatusOr<SessionPermit> Take(const std::shared_ptr<std::atomic<int>>& open, int most) {
+  // what, bound: for the error.
+  static absl::StatusOr<Permit> Take(const std::shared_ptr<std::atomic<int>>& open, int most, std::string_view what,
+                                     std::string_view bound) {
     const int now_open = open->fetch_add(1) + 1;
-    SessionPermit permit(open);
+    Permit permit(open);
     if (now_open <= most) return permit;
-    return absl::ResourceExhaustedError(
-        absl::StrCat("workers of all deployments: ", now_open, ", must be at most max_workers = ", most));
+    return absl::ResourceExhaustedError(absl::StrCat(std::string(what), " of all deployments: ", now_open,
+                                                     ", must be at most ", std::string(bound), " = ", most));
   }
-  SessionPermit(SessionPermit&&) = default;
-  SessionPermit& operator=(SessionPermit&&) = delete;
-  ~SessionPermit() {
+  Permit(Permit&&) = default;
+  Permit& operator=(Permit&&) = delete;
+  ~Permit() {
     if (open_ != nullptr) --*open_;
   }
 
  private:
-  explicit SessionPermit(std::shared_ptr<std::atomic<int>> open) : open_(std::move(open)) {}
+  explicit Permit(std::shared_ptr<std::atomic<int>> open) : open_(std::move(open)) {}
 
   std::shared_ptr<std::atomic<int>> open_;
 };
 
 class LiveSession final : public TelemetrySession {
  public:
-  LiveSession(std::shared_ptr<DeploymentLoop> loop, std::shared_ptr<SessionState> state, SessionPermit permit)
+  LiveSession(std::shared_ptr<DeploymentLoop> loop, std::shared_ptr<SessionState> state, Permit permit)
       : permit_(std::move(permit)), loop_(std::move(loop)), state_(std::move(state)) {}
   ~LiveSession() override { loop_->CloseSession(state_, /*departed=*/false); }
 
@@ -54,15 +58,15 @@ class LiveSession final : public TelemetrySession {
   void Close(bool departed) override { loop_->CloseSession(state_, departed); }
 
  private:
-  const SessionPermit permit_;
+  const Permit permit_;
   const std::shared_ptr<DeploymentLoop> loop_;
   const std::shared_ptr<SessionState> state_;
 };
 
 class LiveWatch final : public PlacementWatch {
  public:
-  LiveWatch(std::shared_ptr<DeploymentLoop> loop, std::shared_ptr<WatchState> state)
-      : loop_(std::move(loop)), state_(std::move(state)) {}
+  LiveWatch(std::shared_ptr<DeploymentLoop> loop, std::shared_ptr<WatchState> state, Permit permit)
+      : permit_(std::move(permit)), loop_(std::move(loop)), state_(std::move(state)) {}
   ~LiveWatch() override { loop_->CloseWatch(state_); }
 
   std::optional<WatchEvent> NextEvent() override { return loop_->NextEvent(*state_); }
@@ -70,6 +74,7 @@ class LiveWatch final : public PlacementWatch {
   void Close() override { loop_->CloseWatch(state_); }
 
  private:
+  const Permit permit_;
   const std::shared_ptr<DeploymentLoop> loop_;
   const std::shared_ptr<WatchState> state_;
 };
@@ -80,7 +85,8 @@ class LiveHub final : public Hub {
       : options_(options),
         observer_(observer != nullptr ? observer : &no_observer_),
         store_(options.placement_history),
-        shedder_(options.max_reports_per_second, options.report_interval, options.max_report_interval),
+        shedder_(options.max_reports_per_second, options.report_interval, options.max_report_interval,
+                 [this](absl::Duration interval) { observer_->OnReportInterval(interval); }),
         scheduler_(clock, [this](int waiting) { observer_->OnQueue(waiting); }),
         parts_{.options = &options_,
                .clock = &clock,
@@ -144,8 +150,9 @@ class LiveHub final : public Hub {
   LoadShedder shedder_;
   Scheduler scheduler_;
   const HubParts parts_;
-  // Shared with the sessions, which may outlive the hub's use of them.
+  // Shared with the sessions and watches, which may outlive the hub's use of them.
   const std::shared_ptr<std::atomic<int>> open_sessions_ = std::make_shared<std::atomic<int>>(0);
+  const std::shared_ptr<std::atomic<int>> open_watches_ = std::make_shared<std::atomic<int>>(0);
   mutable Mutex mutex_;
   Loops loops_ EPLB_GUARDED_BY(mutex_);
   bool draining_ EPLB_GUARDED_BY(mutex_) = false;
@@ -161,9 +168,9 @@ absl::StatusOr<std::shared_ptr<DeploymentLoop>> LiveHub::Find(std::string_view n
 absl::StatusOr<std::shared_ptr<DeploymentLoop>> LiveHub::FindOrMake(const WorkerHello& hello, bool& made) {
   MutexLock lock(mutex_);
   made = false;
+  if (draining_) return AboutToStop();
   const auto it = loops_.find(hello.spec.name());
   if (it != loops_.end()) return it->second;
-  if (draining_) return absl::UnavailableError("the service is about to stop");
   if (loops_.size() >= static_cast<std::size_t>(options_.max_deployments)) {
     return absl::ResourceExhaustedError(absl::StrCat("deployments: ", loops_.size() + 1,
                                                      ", must be at most max_deployments = ", options_.max_deployments));
@@ -187,7 +194,7 @@ void LiveHub::Forget(const std::shared_ptr<DeploymentLoop>& loop, DeploymentLoop
 
 absl::StatusOr<std::unique_ptr<TelemetrySession>> LiveHub::OpenWorker(const WorkerHello& hello,
                                                                       std::shared_ptr<TelemetryListener> listener) {
-  EPLB_ASSIGN_OR_RETURN(SessionPermit permit, SessionPermit::Take(open_sessions_, options_.max_workers));
+  EPLB_ASSIGN_OR_RETURN(Permit permit, Permit::Take(open_sessions_, options_.max_workers, "workers", "max_workers"));
   absl::Status status;
   for (int attempt = 0; attempt < kHelloAttempts; ++attempt) {
     bool made = false;
@@ -211,9 +218,14 @@ absl::StatusOr<std::unique_ptr<TelemetrySession>> LiveHub::OpenWorker(const Work
 
 absl::StatusOr<std::unique_ptr<PlacementWatch>> LiveHub::Watch(const WatchRequest& request,
                                                                std::shared_ptr<WatchListener> listener) {
+  {
+    MutexLock lock(mutex_);
+    if (draining_) return AboutToStop();
+  }
+  EPLB_ASSIGN_OR_RETURN(Permit permit, Permit::Take(open_watches_, options_.max_watchers, "watches", "max_watchers"));
   EPLB_ASSIGN_OR_RETURN(const std::shared_ptr<DeploymentLoop> loop, Find(request.deployment));
   EPLB_ASSIGN_OR_RETURN(std::shared_ptr<WatchState> watch, loop->OpenWatch(request, std::move(listener)));
-  return std::make_unique<LiveWatch>(loop, std::move(watch));
+  return std::make_unique<LiveWatch>(loop, std::move(watch), std::move(permit));
 }
 
 absl::Status LiveHub::ReportStatus(std::string_view deployment, const PlacementStatus& status) {

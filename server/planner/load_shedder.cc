@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "server/base/check.h"
 
@@ -14,8 +15,13 @@ constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
-LoadShedder::LoadShedder(std::int64_t limit, absl::Duration interval, absl::Duration max_interval)
-    : limit_(limit), interval_(interval), max_interval_(std::max(interval, max_interval)), refuse_from_(kNever) {
+LoadShedder::LoadShedder(std::int64_t limit, absl::Duration interval, absl::Duration max_interval,
+                         std::function<void(absl::Duration)> on_interval)
+    : limit_(limit),
+      interval_(interval),
+      max_interval_(std::max(interval, max_interval)),
+      on_interval_(std::move(on_interval)),
+      refuse_from_(kNever) {
   EPLB_CHECK(limit >= 0 && interval > absl::ZeroDuration());
 }
 
@@ -34,6 +40,7 @@ absl::Duration LoadShedder::interval() const {
 void LoadShedder::NextSecond(std::int64_t second) {
   MutexLock lock(mutex_);
   if (second <= second_.load(std::memory_order_relaxed)) return;  // another thread was here
+  const absl::Duration former = interval();
   const std::int64_t count = count_.exchange(0, std::memory_order_relaxed);
   const int doublings = doublings_.load(std::memory_order_relaxed);
   if (count > limit_) {
@@ -51,6 +58,7 @@ void LoadShedder::NextSecond(std::int64_t second) {
     calm_since_ = second;
   }
   second_.store(second, std::memory_order_relaxed);
+  if (on_interval_ && interval() != former) on_interval_(interval());
 }
 
 }  // namespace eplb

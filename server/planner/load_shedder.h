@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 #include "absl/time/time.h"
 #include "server/base/mutex.h"
@@ -22,8 +23,10 @@ class LoadShedder {
     kRefused,  // and asking for fewer has not helped
   };
 
-  // limit: reports per second, 0: no limit. 0 < interval <= max_interval.
-  LoadShedder(std::int64_t limit, absl::Duration interval, absl::Duration max_interval);
+  // limit: reports per second, 0: no limit. 0 < interval <= max_interval. on_interval (may be null) is told of each
+  // change of interval(), one after the other, by whoever called Admit.
+  LoadShedder(std::int64_t limit, absl::Duration interval, absl::Duration max_interval,
+              std::function<void(absl::Duration interval)> on_interval = nullptr);
 
   // What is to become of a report that came in at `now` (monotonic).
   Admission Admit(absl::Duration now) EPLB_EXCLUDES(mutex_);
@@ -38,6 +41,7 @@ class LoadShedder {
   const std::int64_t limit_;
   const absl::Duration interval_;
   const absl::Duration max_interval_;
+  const std::function<void(absl::Duration)> on_interval_;
   std::atomic<std::int64_t> second_{-1};
   std::atomic<std::int64_t> count_{0};  // in this second
   std::atomic<int> doublings_{0};

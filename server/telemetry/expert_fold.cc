@@ -19,7 +19,7 @@ void Drain(double scale, std::vector<std::uint64_t>& tokens, std::vector<double>
 
 double WindowScale(absl::Duration interval, absl::Duration window) {
   if (interval == window) return 1.0;
-  return std::clamp(absl::FDivDuration(interval, window), 1.0 / kMaxWindowScale, kMaxWindowScale);
+  return std::min(absl::FDivDuration(interval, window), kMaxWindowScale);
 }
 
 void ExpertFold::Add(Phase phase, std::span<const std::uint64_t> tokens, absl::Duration window) {

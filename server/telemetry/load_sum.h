@@ -10,8 +10,9 @@
 
 namespace eplb {
 
-// How far reports of odd windows are scaled to the nominal interval: a worker that told of a sixteenth of the interval
-// is believed for all of it, one that told of less is not.
+// How far reports of short windows are scaled up to the nominal interval: a worker that told of a sixteenth of the
+// interval is believed for all of it, one that told of less is not. Long windows, such as follow a longer interval that
+// has ended, are scaled down without a bound.
 inline constexpr double kMaxWindowScale = 16.0;
 
 // The factor that makes tokens of `window` seconds into tokens of `interval` seconds; exactly 1 where they are equal.

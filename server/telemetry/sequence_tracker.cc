@@ -1,5 +1,7 @@
 #include "server/telemetry/sequence_tracker.h"
 
+#include <algorithm>
+
 namespace eplb {
 namespace {
 
@@ -10,7 +12,7 @@ constexpr std::uint64_t kRemembered = 64;
 SequenceTracker::Arrival SequenceTracker::Take(std::uint64_t sequence) {
   if (sequence > highest_) {
     const std::uint64_t step = sequence - highest_;
-    if (highest_ != 0) lost_ += step - 1;
+    if (highest_ != 0) lost_ += std::min(step - 1, kMostLostAtOnce);
     seen_ = step < kRemembered ? (seen_ << step) | 1 : 1;
     highest_ = sequence;
     return Arrival::kNew;

@@ -16,6 +16,8 @@ class SequenceTracker {
     kDuplicate,  // seen before, or too far back to tell
   };
 
+  static constexpr std::uint64_t kMostLostAtOnce = 10'000;
+
   // Takes one sequence, >= 1, in.
   Arrival Take(std::uint64_t sequence);
   // What was not seen until now is late from now on.
@@ -23,7 +25,8 @@ class SequenceTracker {
 
   // 0: none yet.
   std::uint64_t highest() const { return highest_; }
-  // Sequences below the highest that never came.
+  // Sequences below the highest that never came. Of one gap at most kMostLostAtOnce are believed: a worker that counts
+  // wildly must not make figures meaningless.
   std::uint64_t lost() const { return lost_; }
 
  private:

@@ -1,6 +1,7 @@
 #include "server/telemetry/worker_registry.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/field_errors.h"
@@ -50,7 +51,9 @@ absl::StatusOr<WorkerRegistry::HelloOutcome> WorkerRegistry::Hello(const WorkerI
     outcome.kind =
         former->identity.incarnation == identity.incarnation ? HelloKind::kSameIncarnation : HelloKind::kNewIncarnation;
     ReleaseRanks(*former);
+    --Count(former->liveness);
   }
+  ++Count(Liveness::kLive);
   for (int rank = identity.first_rank; rank < identity.first_rank + identity.num_ranks; ++rank) {
     const WorkerRecord* owner = owner_[static_cast<std::size_t>(rank)];
     if (owner == nullptr) continue;
@@ -81,6 +84,7 @@ void WorkerRegistry::Remove(std::string_view worker_id, absl::Duration now) {
   const auto it = workers_.find(worker_id);
   if (it == workers_.end()) return;
   ReleaseRanks(it->second);
+  --Count(it->second.liveness);
   workers_.erase(it);
   unclaimed_since_ = now;
   unclaimed_excluded_ = false;
@@ -96,7 +100,8 @@ std::vector<WorkerRegistry::Change> WorkerRegistry::Advance(absl::Duration now, 
     if (silence >= expire_after) liveness = Liveness::kExpired;
     if (silence >= expire_after + options_.exclude_grace) liveness = Liveness::kExcluded;
     if (liveness == record.liveness) continue;
-    record.liveness = liveness;
+    --Count(std::exchange(record.liveness, liveness));
+    ++Count(liveness);
     changes.push_back({id, liveness});
   }
   unclaimed_excluded_ = established_ && now - unclaimed_since_ >= expire_after + options_.exclude_grace;
@@ -121,11 +126,6 @@ absl::Duration WorkerRegistry::NextDeadline(absl::Duration interval) const {
 const WorkerRecord* WorkerRegistry::Find(std::string_view worker_id) const {
   const auto it = workers_.find(worker_id);
   return it == workers_.end() ? nullptr : &it->second;
-}
-
-int WorkerRegistry::CountOf(Liveness liveness) const {
-  return static_cast<int>(std::count_if(workers_.begin(), workers_.end(),
-                                        [&](const auto& entry) { return entry.second.liveness == liveness; }));
 }
 
 std::vector<int> WorkerRegistry::ExcludedRanks() const {

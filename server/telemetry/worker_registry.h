@@ -1,6 +1,7 @@
 #ifndef EPLB_SERVER_TELEMETRY_WORKER_REGISTRY_H_
 #define EPLB_SERVER_TELEMETRY_WORKER_REGISTRY_H_
 
+#include <array>
 #include <map>
 #include <string>
 #include <string_view>
@@ -17,7 +18,8 @@ struct WorkerIdentity {
   std::string worker_id;
   std::string incarnation;
   int first_rank = 0;
-  int num_ranks = 0;  // >= 1
+  int num_ranks = 0;            // >= 1
+  std::string user_agent = {};  // for people
 };
 
 // One worker as the registry knows it.
@@ -74,7 +76,7 @@ class WorkerRegistry {
   const WorkerRecord* Find(std::string_view worker_id) const;
   // By worker id.
   const std::map<std::string, WorkerRecord, std::less<>>& workers() const { return workers_; }
-  int CountOf(Liveness liveness) const;
+  int CountOf(Liveness liveness) const { return counts_[static_cast<std::size_t>(liveness)]; }
 
   // Ranks that no live worker reports for and that are to be planned around; rising.
   std::vector<int> ExcludedRanks() const;
@@ -84,12 +86,14 @@ class WorkerRegistry {
  private:
   bool HasUnclaimedRanks() const;
   void ReleaseRanks(const WorkerRecord& record);
+  int& Count(Liveness liveness) { return counts_[static_cast<std::size_t>(liveness)]; }
   absl::Duration ExpireAfter(absl::Duration interval) const { return options_.expire_after_intervals * interval; }
 
   const int num_ranks_;
   const int max_workers_;
   const LivenessOptions options_;
   std::map<std::string, WorkerRecord, std::less<>> workers_;
+  std::array<int, 3> counts_{};             // by Liveness
   std::vector<const WorkerRecord*> owner_;  // [ranks], null: unclaimed
   absl::Duration unclaimed_since_;
   bool established_ = false;

@@ -32,9 +32,11 @@ inline Placement InitialPlacement(const DeploymentSpec& spec) {
 // each of its four ranks.
 class HubWorld {
  public:
-  explicit HubWorld(HubOptions options = {}, DeploymentSpecOptions spec_options = SmallSpec())
-      : options_(std::move(options)), spec(*DeploymentSpec::Create(std::move(spec_options))) {
-    hub = CreateHub(options_, clock, planner, nullptr);
+  // The observer, if any, outlives it.
+  explicit HubWorld(HubOptions options = {}, DeploymentSpecOptions spec_options = SmallSpec(),
+                    HubObserver* observer = nullptr)
+      : options_(std::move(options)), observer_(observer), spec(*DeploymentSpec::Create(std::move(spec_options))) {
+    hub = CreateHub(options_, clock, planner, observer_);
     const bool all_ranks = spec.coordination() == CoordinationMode::kAllRanks;
     for (int rank = 0; rank < spec.topology().num_gpus(); ++rank) AddWorker(rank, all_ranks || rank == 0);
   }
@@ -88,7 +90,7 @@ class HubWorld {
   void KillHub() {
     for (const auto& worker : workers) worker->Disconnect();
     hub.reset();
-    hub = CreateHub(options_, clock, planner, nullptr);
+    hub = CreateHub(options_, clock, planner, observer_);
   }
   DeploymentView View() { return *hub->GetPlacement(spec.name()); }
   std::vector<std::string> Violations() const {
@@ -98,6 +100,7 @@ class HubWorld {
   }
 
   const HubOptions options_;
+  HubObserver* const observer_;
   FakeClock clock;
   ScriptedPlanner planner;
   DeploymentSpec spec;

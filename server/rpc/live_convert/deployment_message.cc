@@ -72,6 +72,8 @@ void WriteWorker(const WorkerSummary& worker, v1::WorkerStatus& message) {
   if (worker.last_report_time) WriteTimestamp(*worker.last_report_time, *message.mutable_last_report_time());
   message.set_reports(worker.reports);
   message.set_lost_reports(worker.lost_reports);
+  message.set_user_agent(worker.user_agent);
+  message.set_fetched_bytes(worker.fetched_bytes);
 }
 
 void WritePlacement(const DeploymentView& view, int max_routing_entries, v1::Placement& message) {
@@ -137,6 +139,7 @@ void WriteDeploymentSummary(const DeploymentSummary& summary, v1::Deployment& me
   message.set_fetches(summary.fetches);
   message.set_fetched_bytes(summary.fetched_bytes);
   message.set_last_error(summary.last_error);
+  message.set_awaiting(summary.awaiting);
 }
 
 void WriteDeploymentView(const DeploymentView& view, int max_routing_entries, v1::GetPlacementResponse& message) {

@@ -111,6 +111,9 @@ bool DirectivesWriter::Write(const WorkerDirectives& directives, v1::StreamTelem
   if (directives.dropped_reports) message.mutable_overload()->set_dropped_reports(*directives.dropped_reports);
   if (std::exchange(draining_, directives.draining) != directives.draining) is_new = true;
   message.set_draining(directives.draining);
+  if (directives.draining && directives.reconnect_delay > absl::ZeroDuration()) {
+    WriteDuration(directives.reconnect_delay, *message.mutable_reconnect_delay());
+  }
   if (control_ == nullptr || *control_ != *directives.control) {
     control_ = directives.control;
     WriteControl(*control_, *message.mutable_control());

@@ -61,7 +61,7 @@ TEST(MinimalWorkerTest, GetsAndAppliesPlacements) {
                         "--metrics.listen_address=", "--drain.delay=0s", "--telemetry.report_interval=0.1s"});
   const std::string address = LogValue(server.WaitForLine("event=server_ready"), "grpc");
 
-  const auto stub = v1::EplbService::NewStub(*NewChannel({.target = address}));
+  const auto stub = v1::EplbService::NewStub(*NewChannel({.target = address, .one_server = true}));
   EventLoop loop;
   MyEngine engine;
   FleetWorker worker({.spec = SmallSpec(),

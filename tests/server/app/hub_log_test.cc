@@ -28,12 +28,13 @@ class NextDeployment final : public DeploymentObserver {
   void OnLiveness(std::string_view, Liveness) override { ++calls_; }
   void OnSubWindow(const SubWindowFigures&) override { ++calls_; }
   void OnTick(UnchangedReason) override { ++calls_; }
-  void OnPlan(const absl::Status&, const TickPlan*, absl::Duration) override { ++calls_; }
+  void OnPlan(const absl::Status&, const TickPlan*, PlanUse, absl::Duration) override { ++calls_; }
   void OnPublish(PlacementVersion, const PublishFigures&) override { ++calls_; }
   void OnAcknowledgement(const PlacementStatus&, absl::Duration) override { ++calls_; }
   void OnRollout(PlacementVersion, RolloutOutcome, std::string_view, std::string_view, absl::Duration) override {
     ++calls_;
   }
+  void OnBehind(int) override { ++calls_; }
   void OnControl(const DeploymentControl&) override { ++calls_; }
 
  private:
@@ -80,14 +81,15 @@ TEST(HubLog, LogsWhatAnOperatorMayWantToKnowAndHandsAllOfItOn) {
     deployment->OnLiveness("worker-0", Liveness::kExpired);
     deployment->OnSubWindow({.live = {{.mean = 1, .max = 2}}, .contiguous = {}});
     deployment->OnTick(UnchangedReason::kPaused);
-    deployment->OnPlan(absl::FailedPreconditionError("too few slots"), nullptr, absl::Seconds(1));
+    deployment->OnPlan(absl::FailedPreconditionError("too few slots"), nullptr, PlanUse::kGated, absl::Seconds(1));
     deployment->OnPublish({.epoch = 5, .revision = 2}, {.inter_node_fetches = 4, .fetched_bytes = 100});
     deployment->OnAcknowledgement({.worker_id = "worker-0", .incarnation = "i", .detail = {}}, absl::Seconds(1));
     deployment->OnRollout({.epoch = 5, .revision = 2}, RolloutOutcome::kRejected, "worker-0", "a\nb level=error",
                           absl::Seconds(1));
+    deployment->OnBehind(2);
     deployment->OnControl({.mode = DeploymentMode::kPaused, .comment = "by hand"});
   }
-  EXPECT_EQ(next.calls, 14);
+  EXPECT_EQ(next.calls, 15);
   EXPECT_THAT(out.str(),
               AllOf(HasSubstr("event=report_interval_changed interval_seconds=10"),
                     HasSubstr("event=deployment_known deployment=team/model layers=1 experts=2 slots=2 gpus=2 nodes=1"),
@@ -96,6 +98,7 @@ TEST(HubLog, LogsWhatAnOperatorMayWantToKnowAndHandsAllOfItOn) {
                     HasSubstr("level=warning event=plan_failed deployment=team/model error=\"too few slots\""),
                     HasSubstr("event=placement_published deployment=team/model version=5.2"),
                     HasSubstr("outcome=rejected worker=worker-0 detail=\"a\\nb level=error\""),
+                    HasSubstr("level=warning event=workers_behind deployment=team/model workers=2"),
                     HasSubstr("event=control_changed deployment=team/model paused=true"),
                     HasSubstr("event=deployment_forgotten deployment=team/model")));
 }

@@ -121,7 +121,7 @@ TEST(HubMetrics, CountsWhatHappens) {
   observer->OnLiveness("w", Liveness::kExpired);
   observer->OnTick(UnchangedReason::kNone);
   observer->OnTick(UnchangedReason::kWarmingUp);
-  observer->OnPlan(absl::FailedPreconditionError("no room"), nullptr, absl::Milliseconds(2));
+  observer->OnPlan(absl::FailedPreconditionError("no room"), nullptr, PlanUse::kGated, absl::Milliseconds(2));
   observer->OnPublish({.epoch = 1'700'000'000'000'000'000, .revision = 7},
                       {.intra_node_fetches = 2, .inter_node_fetches = 1, .fetched_bytes = 300, .layers_changed = 2});
   observer->OnAcknowledgement({.worker_id = "w",
@@ -131,6 +131,14 @@ TEST(HubMetrics, CountsWhatHappens) {
                                .reason = RejectionReason::kOutOfMemory,
                                .detail = {}},
                               absl::Seconds(1));
+  observer->OnAcknowledgement({.worker_id = "w",
+                               .incarnation = "i",
+                               .version = {.epoch = 1, .revision = 1},
+                               .state = PlacementState::kApplied,
+                               .detail = {},
+                               .fetched_bytes = 250},
+                              absl::Seconds(1));
+  observer->OnBehind(2);
   observer->OnRollout({}, RolloutOutcome::kRejected, "w", "why", absl::Seconds(1));
   observer->OnControl({.mode = DeploymentMode::kPaused, .excluded_gpus = {1}});
   const auto samples = world.samples();
@@ -155,6 +163,8 @@ TEST(HubMetrics, CountsWhatHappens) {
       {R"(eplb_moves_total{deployment="a",reach="intra_node"})", 2},
       {R"(eplb_moves_total{deployment="a",reach="inter_node"})", 1},
       {R"(eplb_moved_bytes_total{deployment="a"})", 300},
+      {R"(eplb_fetched_bytes_total{deployment="a"})", 250},
+      {R"(eplb_workers_behind{deployment="a"})", 2},
       {R"(eplb_changed_layers_total{deployment="a"})", 2},
       {R"(eplb_placement_epoch_timestamp_seconds{deployment="a"})", 1'700'000'000},
       {R"(eplb_placement_revision{deployment="a"})", 7},
@@ -180,12 +190,16 @@ TEST(HubMetrics, CountsPlansByWhatTheGateSaid) {
                         .unchanged = reason,
                         .gain_gpu_seconds = 10,
                         .cost_gpu_seconds = 3};
-    observer->OnPlan(absl::OkStatus(), &plan, absl::Milliseconds(1));
+    for (const PlanUse use : {PlanUse::kGated, PlanUse::kForced, PlanUse::kDryRun}) {
+      observer->OnPlan(absl::OkStatus(), &plan, use, absl::Milliseconds(1));
+    }
   }
+  observer->OnPublish({.epoch = 1, .revision = 1}, {.gain_gpu_seconds = 10, .cost_gpu_seconds = 3});
   const auto samples = world.samples();
-  EXPECT_EQ(samples.at(R"(eplb_plans_total{deployment="a",outcome="changed"})"), 1);
-  EXPECT_EQ(samples.at(R"(eplb_plans_total{deployment="a",outcome="unchanged"})"), 3);
-  EXPECT_EQ(samples.at(R"(eplb_gate_decisions_total{decision="accepted",deployment="a"})"), 1);
+  EXPECT_EQ(samples.at(R"(eplb_plans_total{deployment="a",outcome="changed"})"), 3);
+  EXPECT_EQ(samples.at(R"(eplb_plans_total{deployment="a",outcome="unchanged"})"), 9);
+  EXPECT_EQ(samples.at(R"(eplb_gate_decisions_total{decision="accepted",deployment="a"})"), 1)
+      << "only where it decided";
   EXPECT_EQ(samples.at(R"(eplb_gate_decisions_total{decision="gain_below_cost",deployment="a"})"), 1);
   EXPECT_EQ(samples.at(R"(eplb_gate_decisions_total{decision="hysteresis",deployment="a"})"), 1);
   EXPECT_EQ(samples.at(R"(eplb_predicted_gain_gpu_seconds_total{deployment="a"})"), 10) << "only of what is published";

@@ -44,6 +44,10 @@ class PlacementTrackerTest : public ::testing::Test {
     return fresh;
   }
 
+  bool AwaitsContents() {
+    return tracker_.ContentsAwaitedFrom(kNow, [](std::string_view) { return true; }).has_value();
+  }
+
   InMemoryPlacementStore store_{4};
   PlacementTracker tracker_;
 };
@@ -54,7 +58,7 @@ class TwoPhaseTrackerTest : public PlacementTrackerTest {
 };
 
 TEST_F(PlacementTrackerTest, TheNewestVersionThatAWorkerHasIsInForce) {
-  EXPECT_TRUE(tracker_.AwaitsContents());
+  EXPECT_TRUE(AwaitsContents());
   Hello("a", {}, Layout(0));
   EXPECT_EQ(*tracker_.in_force()->placement, *Layout(0));
   Hello("b", {.epoch = 5, .revision = 7}, Layout(1));
@@ -68,9 +72,9 @@ TEST_F(PlacementTrackerTest, ContentsThatNobodyToldAreWaitedFor) {
   Hello("b", {.epoch = 5, .revision = 7}, nullptr);
   EXPECT_TRUE(tracker_.NeedsContents("b"));
   EXPECT_FALSE(tracker_.NeedsContents("a"));
-  EXPECT_TRUE(tracker_.AwaitsContents());
+  EXPECT_TRUE(AwaitsContents());
   Hello("b", {.epoch = 5, .revision = 7}, Layout(1));
-  EXPECT_FALSE(tracker_.AwaitsContents());
+  EXPECT_FALSE(AwaitsContents());
   EXPECT_EQ(*tracker_.in_force()->placement, *Layout(1));
 }
 
@@ -126,25 +130,25 @@ TEST_F(PlacementTrackerTest, ADeltaStartsFromWhatTheWorkerHasInForceAndNotFromWh
   Hello("a", {}, Layout(0));
   WatchCursor cursor = tracker_.OpenCursor("a", {}, kNow);
   const PlacementVersion first = Publish(1);
-  EXPECT_TRUE(tracker_.NextEvent(cursor)->update->full) << "the initial layout has no version to start from";
+  EXPECT_TRUE(tracker_.NextEvent(cursor, kNow)->update->full) << "the initial layout has no version to start from";
   Tell("a", first, PlacementState::kApplied);
   const PlacementVersion second = Publish(2);
-  EXPECT_EQ(tracker_.NextEvent(cursor)->update->base, first);
+  EXPECT_EQ(tracker_.NextEvent(cursor, kNow)->update->base, first);
   Tell("a", second, PlacementState::kRejected, RejectionReason::kOutOfMemory);
   Publish(3);
-  const auto event = tracker_.NextEvent(cursor);
+  const auto event = tracker_.NextEvent(cursor, kNow);
   EXPECT_EQ(event->update->base, first);
-  EXPECT_FALSE(tracker_.NextEvent(cursor).has_value());
+  EXPECT_FALSE(tracker_.NextEvent(cursor, kNow).has_value());
 }
 
 TEST_F(PlacementTrackerTest, AWorkerThatMayOrMayNotHaveAppliedGetsAFullPlacement) {
   Hello("a", {.epoch = 1, .revision = 1}, Layout(0));
   WatchCursor cursor = tracker_.OpenCursor("a", {.epoch = 1, .revision = 1}, kNow);
   Publish(1);
-  EXPECT_FALSE(tracker_.NextEvent(cursor)->update->full);
+  EXPECT_FALSE(tracker_.NextEvent(cursor, kNow)->update->full);
   tracker_.Advance(kNow + absl::Hours(1));
   Publish(2);
-  EXPECT_TRUE(tracker_.NextEvent(cursor)->update->full);
+  EXPECT_TRUE(tracker_.NextEvent(cursor, kNow)->update->full);
 }
 
 TEST_F(PlacementTrackerTest, WatchersOfTheSameBaseShareOneUpdate) {
@@ -152,14 +156,14 @@ TEST_F(PlacementTrackerTest, WatchersOfTheSameBaseShareOneUpdate) {
   WatchCursor one = tracker_.OpenCursor("", {.epoch = 1, .revision = 1}, kNow);
   WatchCursor two = tracker_.OpenCursor("", {.epoch = 1, .revision = 1}, kNow);
   Publish(1);
-  EXPECT_EQ(tracker_.NextEvent(one)->update.get(), tracker_.NextEvent(two)->update.get());
+  EXPECT_EQ(tracker_.NextEvent(one, kNow)->update.get(), tracker_.NextEvent(two, kNow)->update.get());
 }
 
 TEST_F(PlacementTrackerTest, AVersionOutOfMemoryIsFollowedByAFullPlacement) {
   Hello("a", {}, Layout(0));
   WatchCursor cursor = tracker_.OpenCursor("", {.epoch = 1, .revision = 1}, kNow);
   Publish(1);
-  EXPECT_TRUE(tracker_.NextEvent(cursor)->update->full);
+  EXPECT_TRUE(tracker_.NextEvent(cursor, kNow)->update->full);
 }
 
 TEST_F(TwoPhaseTrackerTest, AWorkerThatReconnectsLearnsWhatBecameOfWhatItStaged) {
@@ -167,11 +171,11 @@ TEST_F(TwoPhaseTrackerTest, AWorkerThatReconnectsLearnsWhatBecameOfWhatItStaged)
   Hello("b", {}, Layout(0));
   const PlacementVersion version = Publish(1, {"a", "b"});
   WatchCursor cursor = tracker_.OpenCursor("a", {}, kNow);
-  EXPECT_EQ(tracker_.NextEvent(cursor)->update->activation, Activation::kOnCommit);
+  EXPECT_EQ(tracker_.NextEvent(cursor, kNow)->update->activation, Activation::kOnCommit);
   Tell("a", version, PlacementState::kPrepared);
   Tell("b", version, PlacementState::kPrepared);
   WatchCursor committed = tracker_.OpenCursor("a", {}, kNow);
-  EXPECT_EQ(tracker_.NextEvent(committed)->kind, WatchEvent::Kind::kCommit);
+  EXPECT_EQ(tracker_.NextEvent(committed, kNow)->kind, WatchEvent::Kind::kCommit);
   Tell("a", version, PlacementState::kApplied);
   Tell("b", version, PlacementState::kApplied);
 
@@ -179,7 +183,7 @@ TEST_F(TwoPhaseTrackerTest, AWorkerThatReconnectsLearnsWhatBecameOfWhatItStaged)
   Tell("a", next, PlacementState::kPrepared);
   Tell("b", next, PlacementState::kRejected, RejectionReason::kOutOfMemory);
   WatchCursor aborted = tracker_.OpenCursor("a", version, kNow);
-  const auto event = tracker_.NextEvent(aborted);
+  const auto event = tracker_.NextEvent(aborted, kNow);
   EXPECT_EQ(event->kind, WatchEvent::Kind::kAbort);
   EXPECT_EQ(event->worker_id, "b");
   EXPECT_EQ(tracker_.in_force()->version, version);
@@ -190,9 +194,9 @@ TEST_F(TwoPhaseTrackerTest, AWorkerThatComesTooLateToPrepareGetsTheVersionOnceCo
   const PlacementVersion version = Publish(1, {"a"});
   Hello("late", {}, Layout(0));
   WatchCursor cursor = tracker_.OpenCursor("late", {}, kNow);
-  EXPECT_FALSE(tracker_.NextEvent(cursor).has_value());
+  EXPECT_FALSE(tracker_.NextEvent(cursor, kNow).has_value());
   Tell("a", version, PlacementState::kPrepared);
-  EXPECT_EQ(tracker_.NextEvent(cursor)->update->activation, Activation::kImmediate);
+  EXPECT_EQ(tracker_.NextEvent(cursor, kNow)->update->activation, Activation::kImmediate);
 }
 
 TEST_F(TwoPhaseTrackerTest, ARestartBeforeTheCommitAbortsAndOneAfterItIsCaughtUp) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "server/planner/hub.h"
 #include "tests/support/hub_world.h"
 
@@ -201,6 +203,86 @@ TEST(HubControlTest, ShedReportsAreAcknowledgedAndTheIntervalGrows) {
   const WorkerDirectives directives = world.workers[3]->session()->Directives();
   EXPECT_EQ(directives.report_interval, 2 * options.report_interval);
   EXPECT_EQ(directives.dropped_reports, 1U);
+}
+
+class IntervalObserver final : public HubObserver {
+ public:
+  void OnReportInterval(absl::Duration interval) override { intervals.push_back(interval); }
+
+  std::vector<absl::Duration> intervals;
+};
+
+TEST(HubControlTest, EachChangeOfTheIntervalIsToldAndItsEndDoesNotSpin) {
+  HubOptions options;
+  options.max_reports_per_second = 2;
+  IntervalObserver observer;
+  HubWorld world(options, SmallSpec(), &observer);
+  world.planner.changes_nothing = true;
+  world.ConnectAll();
+  world.ReportAll();  // four
+  world.clock.Advance(absl::Seconds(1));
+  world.workers[0]->Report().status().IgnoreError();
+  EXPECT_THAT(observer.intervals, ElementsAre(2 * options.report_interval));
+  for (int i = 0; i < 21; ++i) {  // calm for ten of the longer intervals
+    world.clock.Advance(options.report_interval);
+    world.workers[static_cast<std::size_t>(i) % 2]->Report().status().IgnoreError();
+    world.hub->RunDue();
+    EXPECT_GT(world.hub->NextDue(), world.clock.Monotonic()) << "after interval " << i;
+  }
+  EXPECT_THAT(observer.intervals, ElementsAre(2 * options.report_interval, options.report_interval));
+  // Silence is measured by the longer one until all had time to follow; nothing is due for that alone meanwhile.
+  for (int i = 0; i < 8; ++i) {
+    world.clock.Advance(options.report_interval);
+    world.hub->RunDue();
+    EXPECT_GT(world.hub->NextDue(), world.clock.Monotonic()) << "after " << i;
+  }
+}
+
+TEST(HubControlTest, ADrainingHubTakesNobodyNewAndKeepsWhomItHas) {
+  HubWorld world;
+  for (const std::size_t i : {0U, 1U}) ASSERT_TRUE(world.workers[i]->Connect(*world.hub).ok());
+  world.hub->Drain(absl::Seconds(3));
+  EXPECT_EQ(world.workers[2]->Connect(*world.hub).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(world.hub->Watch({.deployment = "prod/r1"}, nullptr).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(world.workers[1]->session()->Directives().reconnect_delay, absl::Seconds(3));
+  EXPECT_TRUE(world.workers[1]->Report().ok());
+}
+
+TEST(HubControlTest, AWatchThatHasNothingToTellShowsThatItIsAlive) {
+  HubWorld world;
+  world.ConnectAll();
+  world.ReadAll();
+  const auto bookmarks = [&] {
+    const auto& events = world.workers[0]->events();
+    return std::count_if(events.begin(), events.end(),
+                         [](const WatchEvent& event) { return event.kind == WatchEvent::Kind::kBookmark; });
+  };
+  const auto before = bookmarks();
+  for (int i = 1; i <= 3; ++i) {
+    world.clock.Advance(world.options_.bookmark_interval - absl::Seconds(1));
+    world.hub->RunDue();
+    world.ReadAll();
+    EXPECT_EQ(bookmarks(), before + i - 1) << "not before it is due";
+    world.clock.Advance(absl::Seconds(1));
+    world.hub->RunDue();
+    world.ReadAll();
+    EXPECT_EQ(bookmarks(), before + i);
+  }
+}
+
+TEST(HubControlTest, WatchesOverAllDeploymentsAreBounded) {
+  HubOptions options;
+  options.max_watchers = 2;
+  HubWorld world(options);
+  world.ConnectAll();  // one watches
+  {
+    const auto second = world.hub->Watch({.deployment = "prod/r1"}, nullptr);
+    ASSERT_TRUE(second.ok());
+    const absl::Status status = world.hub->Watch({.deployment = "prod/r1"}, nullptr).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("must be at most max_watchers = 2"));
+  }
+  EXPECT_TRUE(world.hub->Watch({.deployment = "prod/r1"}, nullptr).ok()) << "its end gives the place back";
 }
 
 TEST(HubControlTest, StatusOfWorkersThatAreNotKnownIsRefused) {

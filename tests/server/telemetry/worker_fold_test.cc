@@ -36,6 +36,19 @@ TEST(SequenceTrackerTest, TellsNewLateAndDuplicateApartAndCountsGaps) {
   EXPECT_EQ(tracker.highest(), 5000U);
 }
 
+TEST(SequenceTrackerTest, BelievesOnlySoMuchOfOneGap) {
+  SequenceTracker tracker;
+  tracker.Take(1);
+  tracker.Take(~std::uint64_t{0});
+  EXPECT_EQ(tracker.lost(), SequenceTracker::kMostLostAtOnce);
+}
+
+TEST(WindowScaleTest, LongWindowsCountByTheirTrueLengthAndShortOnesUpToABound) {
+  EXPECT_EQ(WindowScale(absl::Seconds(1), absl::Seconds(1)), 1.0);
+  EXPECT_DOUBLE_EQ(WindowScale(absl::Seconds(1), absl::Seconds(60)), 1.0 / 60) << "after an overload that has ended";
+  EXPECT_EQ(WindowScale(absl::Seconds(60), absl::Seconds(1)), kMaxWindowScale);
+}
+
 // Two layers, two experts; one worker of one rank with two slots, of a topology with two.
 class WorkerFoldTest : public ::testing::Test {
  protected:
