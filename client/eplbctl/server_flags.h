@@ -2,6 +2,7 @@
 #define EPLB_CLIENT_EPLBCTL_SERVER_FLAGS_H_
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -9,7 +10,24 @@
 
 namespace eplb {
 
-// --server and how to reach it: --deadline, --attempts, --tls and the certificates.
+// --tls and the certificates, for every program that connects to a server.
+class TlsFlags {
+ public:
+  // In the help's group of that name.
+  void AddTo(CLI::App& app, const std::string& group);
+
+  // Reads the certificates; unset: plaintext. Errors name the flag or the file.
+  absl::StatusOr<std::optional<ClientTlsOptions>> Read() const;
+
+ private:
+  bool tls_ = false;
+  std::string root_file_;
+  std::string certificate_file_;
+  std::string key_file_;
+  std::string server_name_;
+};
+
+// --server and how to reach it: --deadline, --attempts, and TlsFlags.
 class ServerFlags {
  public:
   // --server is not required: see given().
@@ -28,11 +46,7 @@ class ServerFlags {
   std::string target_;
   double deadline_seconds_ = 30;
   int attempts_ = 4;
-  bool tls_ = false;
-  std::string root_file_;
-  std::string certificate_file_;
-  std::string key_file_;
-  std::string server_name_;
+  TlsFlags tls_;
 };
 
 }  // namespace eplb

@@ -38,8 +38,10 @@ absl::StatusOr<Stubs> Connect(const SimulatorOptions& options) {
   Stubs stubs;
   for (int i = 0; i < options.channels; ++i) {
     // gRPC shares one connection between channels that look alike; the message bound makes each one its own.
-    EPLB_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                          NewChannel({.target = options.server, .max_message_bytes = (64 << 20) + i}));
+    EPLB_ASSIGN_OR_RETURN(
+        const std::shared_ptr<grpc::Channel> channel,
+        NewChannel(
+            {.target = options.server, .tls = options.tls, .one_server = true, .max_message_bytes = (64 << 20) + i}));
     stubs.push_back(v1::EplbService::NewStub(channel));
   }
   return stubs;

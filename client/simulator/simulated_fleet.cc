@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "client/live/held_placement.h"
 #include "client/simulator/series_loads.h"
 #include "server/base/clock.h"
 #include "server/base/field_errors.h"
@@ -57,8 +58,14 @@ class SimulatedFleet::WorkerEngine final : public Engine {
       done(absl::ResourceExhaustedError("simulated: no memory to stage the weights"));
       return;
     }
-    int most = 0;
-    fleet_.CountFetches(*change, &most);
+    const std::vector<int> fetches = fleet_.FetchesByGpu(*change);
+    const int most = *std::max_element(fetches.begin(), fetches.end());
+    staged_ = change->version;
+    // One subscriber tells for its group, a rank of many for its own GPUs.
+    const int per_worker = fleet_.topology_.num_gpus() / fleet_.options_.num_workers;
+    const auto first = fleet_.options_.all_ranks ? fetches.begin() + index_ * per_worker : fetches.begin();
+    const auto last = fleet_.options_.all_ranks ? first + per_worker : fetches.end();
+    staged_bytes_ = std::accumulate(first, last, std::int64_t{0}) * fleet_.options_.bytes_per_expert;
     int steps = 1;
     for (const v1::Transfer& transfer : change->transfers) steps = std::max(steps, transfer.step() + 1);
     absl::Duration time =
@@ -69,6 +76,9 @@ class SimulatedFleet::WorkerEngine final : public Engine {
   }
   void Activate(const PlacementChange& change) override { fleet_.OnActivated(index_, change); }
   void Discard(const PlacementChange& /*change*/) override {}
+  std::int64_t FetchedBytes(const PlacementChange& change) override {
+    return CompareVersions(change.version, staged_) == 0 ? staged_bytes_ : 0;
+  }
   void OnError(const absl::Status& error) override {
     ++fleet_.figures_.errors;
     fleet_.figures_.last_error = absl::StrCat("worker ", index_, ": ", error.ToString());
@@ -128,6 +138,8 @@ class SimulatedFleet::WorkerEngine final : public Engine {
   SimulatedFleet& fleet_;
   const int index_;
   std::uint64_t random_;
+  v1::PlacementVersion staged_;
+  std::int64_t staged_bytes_ = 0;
   absl::Duration since_ = RealClock().Monotonic();
 };
 
@@ -334,9 +346,8 @@ FleetWorkerFaults SimulatedFleet::WorkerFaults(int index) {
   return worker;
 }
 
-int SimulatedFleet::CountFetches(const PlacementChange& change, int* most_on_one_gpu) const {
+std::vector<int> SimulatedFleet::FetchesByGpu(const PlacementChange& change) const {
   std::vector<int> on_gpu(static_cast<std::size_t>(topology_.num_gpus()), 0);
-  int fetches = 0;
   for (const v1::LayerPlacement& layer : change.layers) {
     const std::size_t row = RowOf(layer.model_layer());
     for (int gpu = 0; gpu < topology_.num_gpus(); ++gpu) {
@@ -345,13 +356,11 @@ int SimulatedFleet::CountFetches(const PlacementChange& change, int* most_on_one
       for (int slot = topology_.first_slot(gpu); slot < topology_.first_slot(gpu + 1); ++slot) {
         const std::int32_t expert = layer.physical_to_logical(slot);
         if (expert == kEmptySlot || std::find(first, last, expert) != last) continue;
-        ++fetches;
         ++on_gpu[static_cast<std::size_t>(gpu)];
       }
     }
   }
-  if (most_on_one_gpu != nullptr) *most_on_one_gpu = *std::max_element(on_gpu.begin(), on_gpu.end());
-  return fetches;
+  return on_gpu;
 }
 
 void SimulatedFleet::OnActivated(int worker, const PlacementChange& change) {
@@ -359,7 +368,8 @@ void SimulatedFleet::OnActivated(int worker, const PlacementChange& change) {
   const bool known =
       change.version.epoch() == figures_.version.epoch() && change.version.revision() == figures_.version.revision();
   if (known) return;
-  const int fetches = CountFetches(change, nullptr);
+  const std::vector<int> on_gpu = FetchesByGpu(change);
+  const int fetches = std::accumulate(on_gpu.begin(), on_gpu.end(), 0);
   figures_.fetched_experts += fetches;
   figures_.fetched_bytes += fetches * options_.bytes_per_expert;
   ++figures_.switches;

@@ -99,7 +99,8 @@ class SimulatedFleet {
   void Advance();
   void Score();
   void OnActivated(int worker, const PlacementChange& change);
-  int CountFetches(const PlacementChange& change, int* most_on_one_gpu) const;
+  // Experts that each GPU lacks of the change.
+  std::vector<int> FetchesByGpu(const PlacementChange& change) const;
   void ScheduleFaults();
   void NoteEvents(double now);
   FleetWorkerFaults WorkerFaults(int index);

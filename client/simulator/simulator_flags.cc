@@ -96,6 +96,7 @@ void AddFaultFlags(CLI::App& app, FaultOptions& faults) {
 
 void AddSimulatorFlags(CLI::App& app, SimulatorOptions& options) {
   app.add_option("--server", options.server, "Server to report to")->type_name("HOST:PORT")->capture_default_str();
+  options.tls_flags.AddTo(app, "TLS");
   Add(app, "Options", "--seconds", options.seconds, "How long to run", 0.1, kMaxSeconds);
   Add(app, "Options", "--print-every", options.print_every, "Seconds between lines of the table", 0.1, 3600.0);
   Add(app, "Options", "--target", options.target, "Step time that the summary judges by", 1.0, 1000.0);
@@ -107,6 +108,7 @@ void AddSimulatorFlags(CLI::App& app, SimulatorOptions& options) {
 
 absl::Status FinishSimulatorOptions(SimulatorOptions& options) {
   options.fleet.num_workers = options.workers == 0 ? options.fleet.topology.num_gpus : options.workers;
+  EPLB_ASSIGN_OR_RETURN(options.tls, options.tls_flags.Read());
   if (options.series_path.empty()) return absl::OkStatus();
   EPLB_ASSIGN_OR_RETURN(LoadFile file, ReadLoadFile(options.series_path));
   options.fleet.series = std::make_shared<const LoadSeries>(

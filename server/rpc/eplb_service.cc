@@ -41,7 +41,10 @@ grpc::ServerUnaryReactor* AnswerNow(CallbackServerContext* context, const ByteBu
 EplbService::EplbService(const EplbServiceParts& parts, const AuthorizationOptions& authorization)
     : parts_(parts),
       authorizer_(authorization),
-      live_{.hub = parts.hub, .authorizer = authorizer_, .limits = parts_.limits},
+      live_{.hub = parts.hub,
+            .authorizer = authorizer_,
+            .limits = parts_.limits,
+            .hello_deadline = parts_.hello_deadline},
       rebalance_(parts_, authorizer_) {}
 
 void EplbService::StartDraining() {

@@ -2,6 +2,7 @@
 #define EPLB_SERVER_RPC_LIVE_CONTEXT_H_
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "server/planner/hub.h"
 #include "server/rpc/authorizer.h"
 #include "server/rpc/convert/request_limits.h"
@@ -16,6 +17,8 @@ struct LiveContext {
   Hub* hub = nullptr;  // null: there are no live deployments, see CheckLive
   const Authorizer& authorizer;
   const RequestLimits& limits;
+  // A telemetry stream that has said no hello by then ends with DEADLINE_EXCEEDED.
+  absl::Duration hello_deadline = absl::Seconds(10);
   StreamRegistry streams = {};
   WatchEventBytes event_bytes = {};
 };

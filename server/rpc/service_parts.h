@@ -30,6 +30,7 @@ struct EplbServiceParts {
   absl::Duration request_id_retention = absl::Minutes(2);
   std::size_t request_id_capacity = 256;              // answers kept for equal request ids
   absl::Duration reconnect_delay = absl::Seconds(1);  // that streams are asked to wait for when the server drains
+  absl::Duration hello_deadline = absl::Seconds(10);  // as LiveContext
   std::size_t max_queued_bytes = 256 << 20;           // of Rebalance requests that wait or are planned
 };
 

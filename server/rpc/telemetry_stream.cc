@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/raw_message.h"
@@ -17,6 +18,7 @@ TelemetryStream::Reactor* TelemetryStream::Start(grpc::CallbackServerContext* co
   if (!status.ok()) {
     stream->End(status);
   } else {
+    stream->AwaitHello();
     stream->StartRead(&stream->read_);
   }
   return stream.get();
@@ -24,6 +26,14 @@ TelemetryStream::Reactor* TelemetryStream::Start(grpc::CallbackServerContext* co
 
 TelemetryStream::TelemetryStream(grpc::CallbackServerContext* context, LiveContext& live)
     : StreamCall(context, live.streams), live_(live), peer_(IdentitiesOf(context->auth_context().get())) {}
+
+void TelemetryStream::AwaitHello() {
+  hello_alarm_.Set(absl::ToChronoTime(absl::Now() + live_.hello_deadline), [weak = weak_from_this()](bool passed) {
+    const std::shared_ptr<TelemetryStream> stream = weak.lock();
+    if (!passed || stream == nullptr || stream->session_ != nullptr) return;
+    stream->End(absl::DeadlineExceededError("no hello came in time"));
+  });
+}
 
 void TelemetryStream::OnReadDone(bool ok) {
   if (!ok) {
@@ -60,6 +70,7 @@ absl::Status TelemetryStream::TakeHello(const v1::TelemetryHello& message) {
   } else {
     EPLB_ASSIGN_OR_RETURN(owned_session_, live_.hub->OpenWorker(hello, shared_from_this()));
     session_ = owned_session_.get();
+    hello_alarm_.Cancel();
   }
   Pump();
   return absl::OkStatus();

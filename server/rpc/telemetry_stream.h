@@ -1,6 +1,7 @@
 #ifndef EPLB_SERVER_RPC_TELEMETRY_STREAM_H_
 #define EPLB_SERVER_RPC_TELEMETRY_STREAM_H_
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
@@ -21,6 +22,8 @@ namespace eplb {
 
 // StreamTelemetry: reports are parsed into the thread's arena and folded right where they arrive; the worker is told
 // what changed, and now and then what is acknowledged. A message that breaks a rule ends the stream with its status.
+//
+// A stream that says no hello in time is ended, so that nobody holds streams for nothing.
 //
 // A stream that the worker ends (half-closes) is a goodbye; one that breaks off is not.
 class TelemetryStream final : public StreamCall<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>>,
@@ -45,12 +48,14 @@ class TelemetryStream final : public StreamCall<grpc::ServerBidiReactor<grpc::By
   std::optional<grpc::ByteBuffer> NextMessage() override;
   void OnOver(bool cancelled) override;
 
+  void AwaitHello();
   absl::Status Take(const grpc::ByteBuffer& bytes);
   absl::Status TakeHello(const v1::TelemetryHello& message);
   absl::Status TakeReport(const v1::LoadReport& message);
 
   LiveContext& live_;
   const PeerIdentities peer_;
+  grpc::Alarm hello_alarm_;  // until the first hello
   grpc::ByteBuffer read_;
   bool half_closed_ = false;
   int unacknowledged_ = 0;  // reports since an acknowledgement was asked for

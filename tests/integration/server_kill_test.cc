@@ -85,6 +85,11 @@ class CheckedFleet {
     return versions;
   }
   std::vector<v1::LayerPlacement> Layers() const { return workers_[0]->Layers(); }
+  std::uint64_t Connects() const {
+    std::uint64_t connects = 0;
+    for (const auto& worker : workers_) connects += worker->Stats().connects;
+    return connects;
+  }
 
  private:
   FleetWorkerOptions Options(int rank, bool all_ranks, const Layout& initial) const {
@@ -131,8 +136,8 @@ void WaitFor(const std::function<bool()>& condition) {
 
 class ServerKillTest : public ::testing::Test {
  protected:
-  void Start() {
-    server_ = StartServer(address_);
+  void Start(const std::vector<std::string>& flags = {}) {
+    server_ = StartServer(address_, flags);
     stub_ = v1::EplbService::NewStub(*NewChannel({.target = address_}));
     client_ = *Client::Create({.target = address_});
     fleets_.push_back(std::make_unique<CheckedFleet>("kill/one", false, *stub_, loop_));
@@ -253,6 +258,51 @@ TEST_F(ServerKillTest, HellosAloneBringBackDeploymentsVersionsAndPlacements) {
                   ::testing::ElementsAreArray(held[static_cast<std::size_t>(layer)].physical_to_logical()));
     }
   }
+  ExpectNoViolations();
+}
+
+// At the default interval, and with no answer to wait for but the hellos': each report is an interval, so that whoever
+// is back before its third was away for two at most.
+TEST_F(ServerKillTest, AKilledServersFleetsAreBackWithinTwoReportIntervals) {
+  Start();
+  WaitForProgress();
+  Kill();
+  const std::vector<ConsistencyLog::Version> before = {fleets_[0]->log().newest(), fleets_[1]->log().newest()};
+  server_ = StartServer(address_, {"--telemetry.report_interval=5s", "--planner.automatic=false"});
+  WaitFor([&] { return AllAreBack(); });
+  for (std::size_t i = 0; i < fleets_.size(); ++i) {
+    const v1::GetPlacementResponse response = Get(fleets_[i]->deployment());
+    for (const v1::WorkerStatus& worker : response.workers()) EXPECT_LE(worker.reports(), 2U) << worker.worker_id();
+    const v1::PlacementVersion& version = response.placement().version();
+    EXPECT_GE(std::pair(version.epoch(), version.revision()), before[i]);
+    EXPECT_EQ(response.placement().layers_size(), kLayers);
+  }
+  // Whatever the moment of the kill: ranks that missed a commit have caught up, and nothing is planned meanwhile.
+  for (const auto& fleet : fleets_) {
+    WaitFor([&] {
+      const std::vector<ConsistencyLog::Version> applied = fleet->Applied();
+      return ::testing::Matches(Each(applied[0]))(applied);
+    });
+  }
+  ExpectNoViolations();
+}
+
+TEST_F(ServerKillTest, WorkersStayWithAServerThatDrainsForAWhile) {
+  Start({"--drain.delay=600s"});
+  WaitForProgress();
+  const auto connects = [&] { return fleets_[0]->Connects() + fleets_[1]->Connects(); };
+  const std::uint64_t before = connects();
+  server_->Signal(SIGTERM);
+  server_->WaitForLine("event=draining");
+  // Whoever leaves comes back over the same connection, at once, again and again; whoever stays goes on reporting.
+  for (const auto& fleet : fleets_) {
+    const std::uint64_t reports = Get(fleet->deployment()).workers(0).reports();
+    WaitFor([&] { return Get(fleet->deployment()).workers(0).reports() >= reports + 10; });
+  }
+  EXPECT_EQ(connects(), before);
+  Kill();
+  server_ = StartServer(address_);
+  WaitFor([&] { return AllAreBack(); });
   ExpectNoViolations();
 }
 

@@ -128,6 +128,7 @@ Json DeploymentJson(const v1::Deployment& deployment) {
                ? Json(nullptr)
                : Json(EnumText(v1::UnchangedReason_Name(deployment.unchanged_reason()), "UNCHANGED_REASON_"))},
           {"last_error", deployment.last_error()},
+          {"awaiting", deployment.awaiting()},
           {"last_report_time", TimeJson(deployment.has_last_report_time(), deployment.last_report_time())},
           {"fetches", deployment.fetches()},
           {"fetched_bytes", deployment.fetched_bytes()}};
@@ -205,7 +206,9 @@ Json WorkerJson(const v1::WorkerStatus& worker) {
           {"error_detail", worker.error_detail()},
           {"last_report_time", TimeJson(worker.has_last_report_time(), worker.last_report_time())},
           {"reports", worker.reports()},
-          {"lost_reports", worker.lost_reports()}};
+          {"lost_reports", worker.lost_reports()},
+          {"fetched_bytes", worker.fetched_bytes()},
+          {"user_agent", worker.user_agent()}};
 }
 
 }  // namespace eplb

@@ -54,22 +54,23 @@ std::string PlacementTable(const v1::GetPlacementResponse& response, bool colour
     absl::StrAppend(&out, "\n", Emphasize("cannot be planned: " + unplannable, Emphasis::kBad, colour));
   }
   if (!deployment.last_error().empty()) absl::StrAppend(&out, "\nlast error: ", deployment.last_error());
+  if (!deployment.awaiting().empty()) absl::StrAppend(&out, "\nwaiting for ", deployment.awaiting());
   absl::StrAppend(&out, "\n\n", DeploymentTable({deployment}).Format(colour), "\n");
   TextTable table({"worker", "ranks", "liveness", "watching", "applied", "newest", "state", "reports", "lost",
-                   "last report", "error"});
+                   "last report", "engine", "error"});
   for (const v1::WorkerStatus& worker : response.workers()) {
     const bool live = worker.liveness() == v1::WORKER_LIVENESS_LIVE;
     const bool rejected = worker.state() == v1::PLACEMENT_STATE_REJECTED;
-    table.AddRow({worker.worker_id(),
-                  worker.num_ranks() == 0
-                      ? std::string("-")
-                      : absl::StrCat(worker.first_rank(), "-", worker.first_rank() + worker.num_ranks() - 1),
-                  Cell(EnumText(v1::WorkerLiveness_Name(worker.liveness()), "WORKER_LIVENESS_"),
-                       live ? Emphasis::kGood : Emphasis::kBad),
-                  worker.watching() ? "yes" : "no", VersionText(worker.applied()), VersionText(worker.version()),
-                  Cell(StateText(worker.state()), rejected ? Emphasis::kBad : Emphasis::kNone),
-                  absl::StrCat(worker.reports()), absl::StrCat(worker.lost_reports()),
-                  TimeText(worker.has_last_report_time(), worker.last_report_time()), worker.error_detail()});
+    table.AddRow(
+        {worker.worker_id(),
+         worker.num_ranks() == 0 ? std::string("-")
+                                 : absl::StrCat(worker.first_rank(), "-", worker.first_rank() + worker.num_ranks() - 1),
+         Cell(EnumText(v1::WorkerLiveness_Name(worker.liveness()), "WORKER_LIVENESS_"),
+              live ? Emphasis::kGood : Emphasis::kBad),
+         worker.watching() ? "yes" : "no", VersionText(worker.applied()), VersionText(worker.version()),
+         Cell(StateText(worker.state()), rejected ? Emphasis::kBad : Emphasis::kNone), absl::StrCat(worker.reports()),
+         absl::StrCat(worker.lost_reports()), TimeText(worker.has_last_report_time(), worker.last_report_time()),
+         worker.user_agent().empty() ? std::string("-") : worker.user_agent(), worker.error_detail()});
   }
   return out + table.Format(colour);
 }

@@ -126,8 +126,9 @@ class Watcher {
       if (event.has_placement()) version_ = event.version();
       EPLB_RETURN_IF_ERROR(PrintLine(event));
       if (event.has_draining()) drain_delay_ = ReadDuration(event.draining().reconnect_delay());
-      if (Done() || event.has_draining()) context.TryCancel();
-      if (Done()) break;
+      if (!Done()) continue;  // also with a server that drains, until it ends the stream
+      context.TryCancel();
+      break;
     }
     return absl::StatusOr<absl::Status>(StatusFromGrpc(reader->Finish()));
   }

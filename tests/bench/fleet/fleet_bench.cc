@@ -1,5 +1,5 @@
 // A real eplb-server in a process of its own, and fleets of workers beside it on the same machine. Prints figures; says
-// nothing about whether they are good.
+// nothing about whether they are good, but for reports, which fails where the server folded fewer than were sent.
 //
 //   fleet_bench reports   10,016 workers, each on its own stream, that report 58 layers x 9 slots every second
 //   fleet_bench publish   one fleet of 1,024 workers that all watch: how soon the last one has what was published
@@ -13,6 +13,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
+#include "server/telemetry/load_report.h"
 #include "tests/bench/fleet/fleet_load.h"
 #include "tests/bench/fleet/server_under_load.h"
 #include "tests/support/reconnect_storm.h"
@@ -97,7 +98,19 @@ void PrintServer(const Interval& interval, double reports_per_second) {
   PrintMachine();
 }
 
-// Reports that the server folded, by its own count.
+// Reports by what became of them, by the server's own count. Returns those that were folded.
+double PrintOutcomes(const ServerUnderLoad& server) {
+  double folded = 0;
+  for (int i = 0; i < kNumReportOutcomes; ++i) {
+    const std::string outcome(ReportOutcomeName(static_cast<ReportOutcome>(i)));
+    const double count = server.Metric("eplb_reports_total", "outcome=\"" + outcome + "\"");
+    const bool is_folded = static_cast<ReportOutcome>(i) == ReportOutcome::kFolded;
+    if (is_folded) folded = count;
+    if (is_folded || count > 0) std::printf("reports %-24s %.0f\n", outcome.c_str(), count);
+  }
+  return folded;
+}
+
 int RunReports(const Options& options) {
   ServerUnderLoad server(options.server_flags);
   FleetLoad load(options.load, server.address());
@@ -116,17 +129,18 @@ int RunReports(const Options& options) {
   absl::SleepFor(absl::Seconds(options.warm_up_seconds));
   const Interval interval = Observe(server, options.seconds);
   load.FinishReports(kPatience);
-  const double folded = server.Metric("eplb_reports_total");
   std::printf("reports sent                     %llu, of which %llu waited for the one before\n",
               static_cast<unsigned long long>(load.sent()), static_cast<unsigned long long>(load.late()));
-  std::printf("reports taken in by the server   %.0f\n", folded);
+  const double folded = PrintOutcomes(server);
   std::printf("reports acknowledged             %llu\n", static_cast<unsigned long long>(load.acknowledged()));
   std::printf("reports lost                     %lld, streams broken %d\n",
               static_cast<long long>(load.sent()) - static_cast<long long>(load.acknowledged()), load.broken());
   std::printf("report to acknowledgement        p50 %.1f ms, p99 %.1f ms\n", load.acknowledgements().Quantile(0.5),
               load.acknowledgements().Quantile(0.99));
   PrintServer(interval, load.workers() / interval_seconds);
-  return 0;
+  if (folded >= static_cast<double>(load.sent())) return 0;
+  std::fprintf(stderr, "fleet_bench: %.0f reports were not folded\n", static_cast<double>(load.sent()) - folded);
+  return 1;
 }
 
 int RunPublish(const Options& options) {

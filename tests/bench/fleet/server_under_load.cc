@@ -139,12 +139,12 @@ double ServerUnderLoad::StatusField(const std::string& name) const {
   return 0;
 }
 
-double ServerUnderLoad::Metric(const std::string& name) const {
+double ServerUnderLoad::Metric(const std::string& name, const std::string& label) const {
   std::istringstream page(testing::HttpGet(metrics_port_, "/metrics").body);
   double sum = 0;
   for (std::string line; std::getline(page, line);) {
     const bool matches = line.starts_with(name + "{") || line.starts_with(name + " ");
-    if (matches) sum += std::strtod(line.c_str() + line.rfind(' '), nullptr);
+    if (matches && line.find(label) != std::string::npos) sum += std::strtod(line.c_str() + line.rfind(' '), nullptr);
   }
   return sum;
 }

@@ -36,7 +36,7 @@ class ServerUnderLoad {
   double PeakResidentMebibytes() const { return StatusField("VmHWM:") / 1024.0; }
 
   // The sum of a metric over its labels, as a scraper reads it.
-  double Metric(const std::string& name) const;
+  double Metric(const std::string& name, const std::string& label = "") const;
   // When each version was published, by the server's log.
   std::map<VersionKey, absl::Time> PublishTimes() const;
 

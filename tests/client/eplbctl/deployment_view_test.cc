@@ -31,6 +31,17 @@ TEST(DeploymentViewTest, SaysWhyADeploymentCannotBePlanned) {
             "GPUs 2,7 are excluded, draining or silent, which leaves 30 slots in each layer: too few for 32 experts");
 }
 
+TEST(DeploymentViewTest, SaysWhoIsAwaitedAndWhatWorkersAre) {
+  v1::Deployment deployment;
+  deployment.set_awaiting("worker 'w0' to apply version 1.2");
+  EXPECT_EQ(DeploymentJson(deployment)["awaiting"], "worker 'w0' to apply version 1.2");
+  v1::WorkerStatus worker;
+  worker.set_user_agent("engine/7");
+  worker.set_fetched_bytes(4096);
+  EXPECT_EQ(WorkerJson(worker)["user_agent"], "engine/7");
+  EXPECT_EQ(WorkerJson(worker)["fetched_bytes"], 4096);
+}
+
 TEST(DeploymentViewTest, UnevenSlotsAndReplicasCount) {
   v1::GetPlacementResponse response = Response();
   for (const int slots : {12, 4, 4, 4, 4, 4, 4, 4})

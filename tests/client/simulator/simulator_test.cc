@@ -7,6 +7,7 @@
 
 #include "tests/support/server_process.h"
 #include "tests/support/subprocess.h"
+#include "tests/support/test_certificates.h"
 
 namespace eplb::testing {
 namespace {
@@ -24,10 +25,27 @@ ProgramResult Simulate(std::vector<std::string> arguments) {
 TEST(SimulatorTest, HelpNamesEveryFlag) {
   const ProgramResult help = Simulate({"--help"});
   EXPECT_EQ(help.exit_code, 0);
-  for (const char* flag :
-       {"--server", "--seconds", "--deployments", "--workers", "--series", "--sub-window-seconds", "--drift",
-        "--shift-at", "--bytes-per-second", "--latency-ms", "--slow-reader", "--reject-worker", "--dead-worker",
-        "--restart-worker", "--clock-skew", "--lose-reports", "--duplicate-reports", "Exit codes", "Examples"}) {
+  for (const char* flag : {"--server",
+                           "--seconds",
+                           "--deployments",
+                           "--workers",
+                           "--series",
+                           "--sub-window-seconds",
+                           "--drift",
+                           "--shift-at",
+                           "--bytes-per-second",
+                           "--latency-ms",
+                           "--slow-reader",
+                           "--reject-worker",
+                           "--dead-worker",
+                           "--restart-worker",
+                           "--tls",
+                           "--tls-root",
+                           "--clock-skew",
+                           "--lose-reports",
+                           "--duplicate-reports",
+                           "Exit codes",
+                           "Examples"}) {
     EXPECT_THAT(help.out, HasSubstr(flag));
   }
 }
@@ -52,6 +70,9 @@ TEST(SimulatorTest, WrongInputIsNamedAndNothingIsRun) {
            {{"--slow-reader", "0"}, "--slow-reader-seconds"},
            {{"--series", "/no/such/file.npy"}, "/no/such/file.npy"},
            {{"--series", ragged}, "line 3"},
+           {{"--tls-root", "ca.pem"}, "--tls"},
+           {{"--tls", "--tls-root", "/no/such/ca.pem"}, "/no/such/ca.pem"},
+           {{"--tls", "--tls-root", ragged}, "ragged.csv: is not PEM"},
        }) {
     const ProgramResult result = Simulate(one.arguments);
     EXPECT_EQ(result.exit_code, 2) << one.message;
@@ -64,6 +85,46 @@ TEST(SimulatorTest, AServerThatIsNotThereIsToldByTheExitCode) {
   const ProgramResult result = Simulate({"--server", "127.0.0.1:1", "--seconds", "0.3", "--print-every", "0.3"});
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_THAT(result.err, AllOf(HasSubstr("waiting for 127.0.0.1:1: "), HasSubstr("no report reached 127.0.0.1:1")));
+}
+
+TEST(SimulatorTest, ReportsOverMutualTls) {
+  const TestAuthority authority;
+  const TestCertificate server_certificate = authority.Issue("server", "DNS:localhost,IP:127.0.0.1");
+  const TestCertificate client = authority.Issue("client", "DNS:client");
+  const TemporaryDirectory directory;
+  const std::string root = directory.Write("ca.pem", authority.certificate());
+  ServerProcess server({EPLB_SERVER, "--grpc.listen_address=127.0.0.1:0", "--health.listen_address=",
+                        "--metrics.listen_address=", "--drain.delay=0s", "--telemetry.report_interval=0.1s",
+                        "--tls.certificate_file=" + directory.Write("server.pem", server_certificate.certificate),
+                        "--tls.private_key_file=" + directory.Write("server.key", server_certificate.private_key),
+                        "--tls.client_ca_file=" + root});
+  const std::string address = LogValue(server.WaitForLine("event=server_ready"), "grpc");
+  const ProgramResult result = Simulate({"--server",
+                                         address,
+                                         "--tls",
+                                         "--tls-root",
+                                         root,
+                                         "--tls-certificate",
+                                         directory.Write("client.pem", client.certificate),
+                                         "--tls-key",
+                                         directory.Write("client.key", client.private_key),
+                                         "--gpus",
+                                         "8",
+                                         "--nodes",
+                                         "2",
+                                         "--layers",
+                                         "2",
+                                         "--experts",
+                                         "32",
+                                         "--slots",
+                                         "40",
+                                         "--seconds",
+                                         "2",
+                                         "--print-every",
+                                         "1"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const ProgramResult plain = Simulate({"--server", address, "--seconds", "0.3", "--print-every", "0.3"});
+  EXPECT_EQ(plain.exit_code, 3) << "plaintext is refused";
 }
 
 class SimulatorWithServerTest : public ::testing::Test {

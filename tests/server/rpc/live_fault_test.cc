@@ -96,6 +96,24 @@ class DiligentWorker {
   std::uint64_t sequence_ = 0;
 };
 
+TEST(LiveFaultTest, AStreamWithoutAHelloIsEndedAndOneWithAHelloIsKept) {
+  InProcessServerOptions options;
+  options.parts.hello_deadline = absl::Milliseconds(300);
+  LiveServer server({}, std::move(options));
+  const std::unique_ptr<v1::EplbService::Stub> stub = server->NewStub();
+  TelemetryClient greeting(*stub);
+  ASSERT_TRUE(greeting.Send(HelloMessage()));
+  ASSERT_TRUE(greeting.Read().has_value());
+  TelemetryClient silent(*stub);
+  EXPECT_EQ(silent.Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  TelemetryClient another(*stub);  // by its end the first one's deadline has passed too
+  EXPECT_EQ(another.Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(GetPlacement(*stub).workers(0).liveness(), v1::WORKER_LIVENESS_LIVE);
+  ASSERT_TRUE(greeting.Send(ReportMessage(1)));
+  WaitUntil([&] { return GetPlacement(*stub).workers(0).reports() == 1; });
+  greeting.Cancel();
+}
+
 TEST(LiveFaultTest, AWatcherThatDoesNotReadGetsOneDeltaWhenItReadsAgain) {
   LiveServer server;
   DiligentWorker worker(server);

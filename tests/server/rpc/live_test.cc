@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "client/error_details.h"
 #include "server/planner/adaptive_tick_planner.h"
 #include "tests/support/error_details.h"
 #include "tests/support/live_server.h"
@@ -401,14 +402,22 @@ TEST_F(LiveTest, DrainTellsStreamsAndShutdownEndsThem) {
   worker.Send(HelloMessage());
   ASSERT_TRUE(worker.Read().has_value());
   WatchClient watch(*stub_, WatchMessage());
+  ASSERT_TRUE(watch.Read().has_value());
   server_->server().StartDraining();
   auto told = worker.Read();
   while (told && !told->draining()) told = worker.Read();
-  EXPECT_TRUE(told.has_value());
+  ASSERT_TRUE(told.has_value());
+  EXPECT_EQ(told->reconnect_delay().seconds(), 1);
   auto event = watch.Read();
   while (event && !event->has_draining()) event = watch.Read();
   ASSERT_TRUE(event.has_value());
   EXPECT_EQ(event->draining().reconnect_delay().seconds(), 1);
+  TelemetryClient late(*stub_);
+  late.Send(HelloMessage("prod/r1", "w0", "i1"));
+  const absl::Status refused = StatusFromGrpc(late.Finish());
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(RetryDelayOf(refused).has_value());
+  EXPECT_EQ(WatchClient(*stub_, WatchMessage()).Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 
   server_->server().Shutdown(absl::Minutes(5));  // far longer than this test may take
   const grpc::Status status = worker.Finish();

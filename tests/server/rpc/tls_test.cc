@@ -134,6 +134,19 @@ TEST_F(TlsTest, AReplacedCertificateIsServedWithoutARestart) {
   EXPECT_FALSE(Rebalance(*TlsStub(server.address(), authority_.certificate())).ok()) << "the former is gone";
 }
 
+TEST_F(TlsTest, AReplacedAuthorityOfClientsCountsWithoutARestart) {
+  InProcessServer server(Options(true));
+  const TestCertificate former = authority_.Issue("client", "DNS:client");
+  ASSERT_TRUE(Rebalance(*TlsStub(server.address(), authority_.certificate(), former)).ok());
+  const TestAuthority next;
+  const TestCertificate newcomer = next.Issue("client", "DNS:client");
+  ASSERT_FALSE(Rebalance(*TlsStub(server.address(), authority_.certificate(), newcomer)).ok());
+  files_.Install(authority_.Issue("server", kServerNames), next.certificate());
+  while (!Rebalance(*TlsStub(server.address(), authority_.certificate(), newcomer)).ok()) {
+  }
+  EXPECT_FALSE(Rebalance(*TlsStub(server.address(), authority_.certificate(), former)).ok()) << "its issuer is out";
+}
+
 TEST_F(TlsTest, RolesFollowFromTheCertificate) {
   LiveServer server({}, Options(true, {.enabled = true,
                                        .rules = {{"spiffe://prod/worker/*", Role::kWorker, "prod/"},
