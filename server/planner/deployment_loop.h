@@ -119,15 +119,13 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   // What a plan is made from, and what must not have changed until it is published.
   struct PlanJob {
     std::shared_ptr<const Topology> topology;  // with all that is excluded
-    std::vector<int> draining_gpus;
-    std::vector<int> unusable_gpus;  // rising
+    std::vector<int> unusable_gpus;            // rising
     std::vector<LoadMatrix> history;
     std::array<std::optional<LoadMatrix>, kNumPhases> phases;  // newest of each
     std::optional<double> expert_time_ratio;
     VersionedPlacement base;
     PlacementConstraints constraints;
     PlanSettings settings;
-    absl::Duration sub_window;
     bool force = false;      // the gate does not count
     bool evacuates = false;  // as in TickInput
     bool publish = true;
