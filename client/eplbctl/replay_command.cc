@@ -46,7 +46,6 @@ struct ReplayFlags {
   std::string every = "sub";
   std::optional<double> max_fetch_percent;
   int history = 32;
-  double sub_window_seconds = 10;
   bool compare = false;
   ThreadFlags threads;
   OutputFlags output;
@@ -66,11 +65,20 @@ ReplayOptions OptionsOf(const ReplayFlags& flags, const LoadSeriesShape& shape) 
   flags.gate.ApplyTo(options.settings);
   options.max_fetch_percent = flags.max_fetch_percent;
   options.history_sub_windows = flags.history;
-  options.sub_window = absl::Seconds(flags.sub_window_seconds);
   return options;
 }
 
+absl::Status CheckFlags(const ReplayFlags& flags) {
+  const RebalanceOptions plan = flags.plan.Options();
+  const bool is_reference = plan.policy == Policy::kGlobal || plan.policy == Policy::kHierarchical;
+  if (!is_reference || (plan.budget.unlimited() && !flags.max_fetch_percent)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--moves-per-layer, --moves-total, --move-bytes and --max-fetch-percent need the optimized policy: ",
+                   std::string(PolicyName(plan.policy)), " knows no budget"));
+}
+
 absl::Status RunReplay(const ReplayFlags& flags) {
+  EPLB_RETURN_IF_ERROR(CheckFlags(flags));
   EPLB_ASSIGN_OR_RETURN(const Topology topology, flags.fleet.Read());
   EPLB_ASSIGN_OR_RETURN(const LoadSeries series, ReadSeries(flags.series, flags.first_layer));
   const std::unique_ptr<ThreadTeam> team = flags.threads.NewTeam();
@@ -93,11 +101,6 @@ Command AddReplayCommand(CLI::App& root) {
   app->add_option("--series", flags->series, "Loads over time: NumPy [windows, sub-windows, layers, experts], or CSV")
       ->required()
       ->type_name("FILE")
-      ->group("Loads");
-  app->add_option("--sub-window-seconds", flags->sub_window_seconds, "How long one sub-window is taken to last")
-      ->type_name("SECONDS")
-      ->check(InRange(0.001, 86400.0))
-      ->capture_default_str()
       ->group("Loads");
   flags->fleet.AddTo(*app);
   app->add_option("--every", flags->every, "When to plan")

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/eplbctl/text_table.h"
 #include "server/balancer/balance_metrics.h"
+#include "server/balancer/migration/transfer_planner.h"
 #include "server/balancer/sample_mean.h"
 #include "server/base/status_macros.h"
 
@@ -38,41 +39,24 @@ std::vector<double> Shares(const LoadMatrix& loads) {
   return shares;
 }
 
-// Node that a fetch to `gpu` comes from, given the slots that hold the expert before.
-int SourceNode(std::span<const std::int32_t> holders, int gpu, const Topology& topology) {
-  const int own = topology.node_of_gpu(gpu);
-  int source = -1;
-  for (std::int32_t slot : holders) {
-    const int holder = topology.gpu_of_slot(slot);
-    if (topology.excluded(holder)) continue;
-    if (topology.node_of_gpu(holder) == own) return own;
-    if (source < 0) source = topology.node_of_gpu(holder);
-  }
-  return source < 0 ? own : source;
-}
-
-// Whether a GPU holds an expert in any of these slots.
-bool Holds(std::span<const std::int32_t> holders, int gpu, const Topology& topology) {
-  return std::ranges::any_of(holders, [&](std::int32_t slot) { return topology.gpu_of_slot(slot) == gpu; });
+// The way that the plan goes; from the contiguous layout, which nobody has in force, the way that it would go.
+absl::StatusOr<std::vector<Transfer>> Way(const RebalanceTask& task, const RebalanceResult& result) {
+  if (task.has_current) return result.transfers;
+  return PlanTransfers(task.before, result.placement, task.topology, {});
 }
 
 }  // namespace
 
-std::vector<std::int64_t> NodeFetches(const Placement& before, const Placement& after, const Topology& topology) {
+std::vector<std::int64_t> NodeFetches(std::span<const Transfer> transfers, const Topology& topology) {
   const auto nodes = Index(topology.num_nodes());
   std::vector<std::int64_t> fetches(nodes * nodes, 0);
-  for (int layer = 0; layer < after.num_layers(); ++layer) {
-    const auto holders_before = LogicalToPhysical(before.layer(layer), before.num_experts());
-    const auto holders_after = LogicalToPhysical(after.layer(layer), after.num_experts());
-    for (std::size_t expert = 0; expert < holders_after.size(); ++expert) {
-      int last_gpu = -1;  // slots rise GPU by GPU, so that a twin follows its like at once
-      for (std::int32_t slot : holders_after[expert]) {
-        const int gpu = topology.gpu_of_slot(slot);
-        if (std::exchange(last_gpu, gpu) == gpu || Holds(holders_before[expert], gpu, topology)) continue;
-        const int source = SourceNode(holders_before[expert], gpu, topology);
-        ++fetches[Index(source) * nodes + Index(topology.node_of_gpu(gpu))];
-      }
-    }
+  for (const Transfer& transfer : transfers) {
+    const int target = topology.gpu_of_slot(transfer.target_slot);
+    const int source = transfer.source_slot < 0 ? -1 : topology.gpu_of_slot(transfer.source_slot);
+    if (source == target) continue;
+    const int to = topology.node_of_gpu(target);
+    const int from = source < 0 ? to : topology.node_of_gpu(source);
+    ++fetches[Index(from) * nodes + Index(to)];
   }
   return fetches;
 }
@@ -106,7 +90,8 @@ absl::StatusOr<ReportData> ReportContents(const RebalanceTask& task, const Rebal
     data.replicas.insert(data.replicas.end(), counts.begin(), counts.end());
   }
   data.expert_share = Shares(loads);
-  data.node_fetches = NodeFetches(task.before, result.placement, topology);
+  EPLB_ASSIGN_OR_RETURN(const std::vector<Transfer> way, Way(task, result));
+  data.node_fetches = NodeFetches(way, topology);
   return data;
 }
 

@@ -185,10 +185,12 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const RebalanceProblem& problem, con
       EPLB_ASSIGN_OR_RETURN(transfers, PlanWay(problem, options, placement));
     }
   }
-  const bool bounded = options.always_bound || (has_current && placement == *problem.current);
-  PlanReport report =
-      ReportPlan(problem, has_current ? *problem.current : *contiguous, placement,
-                 {.policy = policy, .traffic_shares = options.traffic_shares, .bounded = bounded}, parallel);
+  PlanReport report = ReportPlan(problem, has_current ? *problem.current : *contiguous, placement,
+                                 {.policy = policy,
+                                  .traffic_shares = options.traffic_shares,
+                                  .bounded = options.always_bound,
+                                  .incremental = !increments.empty()},
+                                 parallel);
   for (std::size_t layer = 0; layer < increments.size(); ++layer) AddIncrement(increments[layer], report.layers[layer]);
   return RebalancePlan{.placement = std::move(placement),
                        .policy = policy,

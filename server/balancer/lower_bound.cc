@@ -27,7 +27,7 @@ LowerBound::LowerBound(const Topology& topology, const PlacementConstraints& con
     for (GroupPacking::Node& node : nodes_) node.least = 0;
   }
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
-    if (topology.excluded(gpu)) continue;
+    if (topology.excluded(gpu) || topology.slots_on(gpu) == 0) continue;
     total_speed_ += topology.speed(gpu);
     top_speed_ = std::max(top_speed_, topology.speed(gpu));
     usable_slots_ += topology.slots_on(gpu);

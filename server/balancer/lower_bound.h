@@ -13,7 +13,7 @@ namespace eplb {
 
 // A proven lower bound on the largest GPU load (tokens per unit of speed, see balance_metrics.h) of any placement of
 // one layer that keeps the constraints and shares each expert's load evenly over its replicas. The largest of
-//   * the mean: total load / total speed of the usable GPUs;
+//   * the mean: total load / total speed of the usable GPUs that have slots;
 //   * the min-max replica load: with `slots` usable slots, the smallest value that the load of the heaviest replica can
 //     take when replica counts are free. Giving each further replica to the heaviest is optimal for that (an exchange
 //     argument: an expert above the value needs one more replica in every better choice), from the replicas that the

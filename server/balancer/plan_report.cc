@@ -6,6 +6,7 @@
 #include <span>
 
 #include "server/balancer/feasibility/feasibility.h"
+#include "server/balancer/feasibility/placement_check.h"
 #include "server/balancer/lower_bound.h"
 #include "server/balancer/search/share_objective.h"
 #include "server/base/index.h"
@@ -93,12 +94,16 @@ PlanReport ReportPlan(const RebalanceProblem& problem, const Placement& before, 
       std::ranges::copy(scratch->shares->shares(),
                         plan.slot_shares.begin() + std::ptrdiff_t{layer} * topology.num_slots());
     }
-    if (options.bounded) {
+    if (options.bounded ||
+        (problem.current != nullptr && std::ranges::equal(before.layer(layer), after.layer(layer)))) {
       report.lower_bound =
           Prove(*scratch, after.layer(layer), report.after.max, SlotBudget(constraints, layer, topology));
     }
     // A placement that a move budget keeps from the rules may pass the bound of those that keep them.
-    if (constraints != PlacementConstraints()) report.lower_bound = std::min(report.lower_bound, report.after.max);
+    if (options.incremental && report.lower_bound > report.after.max &&
+        !KeepsRules(after, layer, constraints, topology)) {
+      report.lower_bound = report.after.max;
+    }
     report.twins = CountTwins(after.layer(layer), topology);
     if (problem.current == nullptr) return;
     report.fetches = CountFetches(before.layer(layer), after.layer(layer), topology);

@@ -18,7 +18,9 @@ struct PlanReport {
 struct ReportOptions {
   Policy policy = Policy::kOptimized;  // that made the plan; not kAuto
   bool traffic_shares = false;         // choose them
-  bool bounded = true;                 // prove the lower bounds
+  bool bounded = true;                 // prove the lower bounds of layers that change too
+  // A move budget may have kept the plan from the rules, and then from their bound: it ends at what was reached.
+  bool incremental = false;
 };
 
 // Measures `after` against `before`, which is problem.current or, where there is none, the contiguous layout.

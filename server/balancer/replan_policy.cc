@@ -47,16 +47,10 @@ double Objective(Scratch& scratch, std::span<const std::int32_t> slots) {
   return sum;
 }
 
-bool KeepsRules(const RebalanceProblem& problem, int layer) {
-  const std::span<const std::int32_t> slots = problem.current->layer(layer);
-  if (CountTwins(slots, *problem.topology) > 0) return false;
-  PlacementConstraints constraints = problem.constraints;
-  std::vector<int>& budgets = constraints.slot_budget_per_layer;
-  if (!budgets.empty()) budgets = {budgets[Index(layer)]};
-  const absl::StatusOr<Placement> placement =
-      Placement::Create(1, problem.current->num_experts(), problem.current->num_slots(), {slots.begin(), slots.end()});
-  EPLB_CHECK(placement.ok());
-  return CheckPlacement(*placement, constraints, *problem.topology).ok();
+// The current slots are some that the policy might plan.
+bool MayStay(const RebalanceProblem& problem, int layer) {
+  return CountTwins(problem.current->layer(layer), *problem.topology) == 0 &&
+         KeepsRules(*problem.current, layer, problem.constraints, *problem.topology);
 }
 
 // With several samples the best shares for their mean are not the only ones, and which are chosen depends on the GPUs'
@@ -113,7 +107,7 @@ Placement FitToCurrent(const RebalanceProblem& problem, const Placement& planned
     }
     if (scratch->shares) scratch->shares->Reset(scratch->rows);
     const bool as_good = Objective(*scratch, before) <= Objective(*scratch, planned.layer(layer));
-    if (as_good && KeepsRules(problem, layer)) {
+    if (as_good && MayStay(problem, layer)) {
       std::ranges::copy(before, after.begin());
       return;
     }

@@ -18,7 +18,7 @@ absl::StatusOr<LoadMatrix> SampleMean(std::span<const LoadSample> samples) {
     const double weight = sample.weight / total_weight;
     for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += weight * values[i];
   }
-  return LoadMatrix::Create(samples[0].loads.num_layers(), samples[0].loads.num_experts(), std::move(mean));
+  return LoadMatrix::Derived(samples[0].loads.num_layers(), samples[0].loads.num_experts(), std::move(mean));
 }
 
 }  // namespace eplb

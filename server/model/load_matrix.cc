@@ -1,9 +1,11 @@
 #include "server/model/load_matrix.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/check.h"
 #include "server/base/field_errors.h"
 #include "server/model/limits.h"
 
@@ -41,6 +43,13 @@ absl::StatusOr<LoadMatrix> LoadMatrix::Create(int num_layers, int num_experts, s
     }
   }
   if (!errors.empty()) return errors.ToStatus();
+  return LoadMatrix(num_layers, num_experts, std::move(values));
+}
+
+LoadMatrix LoadMatrix::Derived(int num_layers, int num_experts, std::vector<double> values) {
+  EPLB_CHECK(num_layers >= 1 && num_experts >= 1);
+  EPLB_CHECK(values.size() == static_cast<std::size_t>(num_layers) * static_cast<std::size_t>(num_experts));
+  EPLB_CHECK(std::ranges::all_of(values, [](double value) { return std::isfinite(value) && value >= 0; }));
   return LoadMatrix(num_layers, num_experts, std::move(values));
 }
 

@@ -9,12 +9,17 @@
 namespace eplb {
 
 // Tokens routed to each logical expert of each layer over some window: [layers, experts], row major, every value
-// finite and >= 0, every row summing to at most 2^53. Immutable but for assignment.
+// finite and >= 0, every row summing to at most 2^53. What is derived from such loads (forecasts, their variance) is
+// held alike, without that bound. Immutable but for assignment.
 class LoadMatrix {
  public:
   // values holds num_layers x num_experts numbers. INVALID_ARGUMENT names the layer and expert of a bad value as
   // "loads[layer].tokens[expert]".
   static absl::StatusOr<LoadMatrix> Create(int num_layers, int num_experts, std::vector<double> values);
+
+  // What was computed from valid loads: rows may sum to any value, as squared tokens do, and rounding may take a sum of
+  // 2^53 past it. The shape must be that of valid loads and values finite and >= 0: anything else aborts.
+  static LoadMatrix Derived(int num_layers, int num_experts, std::vector<double> values);
 
   int num_layers() const { return num_layers_; }
   int num_experts() const { return num_experts_; }

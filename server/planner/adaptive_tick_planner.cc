@@ -21,6 +21,9 @@ namespace {
 // many sub-windows, so that GPUs well below the fullest count too.
 constexpr int kPowerExponent = 2;
 
+// Of the step time, what shares must gain to be published by themselves.
+constexpr double kLeastShareGain = 0.005;
+
 bool IsReference(Policy policy) { return policy == Policy::kGlobal || policy == Policy::kHierarchical; }
 
 absl::StatusOr<LoadMatrix> PlainMean(std::span<const LoadMatrix> history) {
@@ -95,6 +98,27 @@ void GateWhole(const BenefitGate& gate, const PlanSettings& settings, TickPlan& 
                                                                     : UnchangedReason::kHysteresis;
 }
 
+// Publishes shares alone where they gain more than they would by chance. They cost no fetch, but every rank has to take
+// them in, and they differ a little with every forecast.
+void GateShares(const BenefitGate& gate, const PlanSettings& settings, TickPlan& tick) {
+  double before = 0;
+  double after = 0;
+  double mean = 0;
+  for (const LayerReport& layer : tick.plan.layers) {
+    before += layer.before.max;
+    after += layer.after.max;
+    mean += layer.after.mean;
+  }
+  const double least = std::max(settings.hysteresis_ratio * (before - mean), kLeastShareGain * mean);
+  if (before - after <= least) {
+    tick.predicted_step_time = tick.plan.step_time_before();
+    return;
+  }
+  tick.only_shares = true;
+  tick.unchanged = UnchangedReason::kNone;
+  tick.gain_gpu_seconds = gate.GainOf(before - after);
+}
+
 // parallel: where to plan; it may be stopped.
 absl::StatusOr<TickPlan> PlanOn(const ParallelFor& parallel, const TickInput& input) {
   PlanSettings settings = input.settings;
@@ -124,6 +148,7 @@ absl::StatusOr<TickPlan> PlanOn(const ParallelFor& parallel, const TickInput& in
   const RebalanceProblem problem{.topology = input.topology,
                                  .samples = samples,
                                  .current = input.current,
+                                 .current_shares = input.current_shares,
                                  .constraints = input.constraints,
                                  .variances = variances};
   EPLB_ASSIGN_OR_RETURN(RebalancePlan plan, PlanRebalance(problem, options, parallel));
@@ -142,6 +167,7 @@ absl::StatusOr<TickPlan> PlanOn(const ParallelFor& parallel, const TickInput& in
       tick.plan.transfers.empty() ? gate.CostOfFetches(tick.plan.fetches()) : gate.CostOf(transfers);
   if (tick.plan.placement == *input.current) {
     tick.unchanged = PlanReason(tick.layer_reasons);
+    if (settings.traffic_shares || !input.current_shares.empty()) GateShares(gate, settings, tick);
   } else if (options.budget.unlimited()) {
     if (!input.evacuates) GateWhole(gate, settings, tick);
   } else {

@@ -12,7 +12,9 @@ namespace eplb {
 //
 // Without a budget it plans anew, and the whole plan must be worth its transfers. The reference policies plan anew for
 // the plain mean of the history, as the engines that run them do. An evacuation stays within budget and gate but for
-// the experts that would be lost. Thread-safe.
+// the experts that would be lost. Where no move is worth making but other traffic shares of the same placement are, by
+// half a percent of the step time and by the hysteresis of what the shares in force leave to gain, these are planned
+// alone. Thread-safe.
 class AdaptiveTickPlanner final : public TickPlanner {
  public:
   // parallel must outlive it; where it is a StoppableFor, plans that it stops are CANCELLED.

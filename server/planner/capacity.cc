@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -56,7 +57,10 @@ class Search {
     EPLB_RETURN_IF_ERROR(Bisect());
     EPLB_RETURN_IF_ERROR(VerifyBelow());
     CapacityPlan plan;
-    for (const auto& [index, point] : points_) {
+    if (std::ranges::none_of(points_, [](const auto& entry) { return entry.second.has_value(); })) return impossible_;
+    for (const auto& [index, entry] : points_) {
+      if (!entry) continue;
+      const CapacityPoint& point = *entry;
       plan.curve.push_back(point);
       if (point.meets_target && !plan.answer) plan.answer = point;
     }
@@ -67,15 +71,21 @@ class Search {
   absl::Status Evaluate(int index) {
     if (points_.contains(index)) return absl::OkStatus();
     const CapacityCandidate& candidate = candidates_[Index(index)];
-    EPLB_ASSIGN_OR_RETURN(const CapacityOutcome outcome, evaluate_(candidate));
-    points_[index] = {.candidate = candidate, .outcome = outcome, .meets_target = Meets(outcome, options_.target)};
+    const absl::StatusOr<CapacityOutcome> outcome = evaluate_(candidate);
+    if (absl::IsFailedPrecondition(outcome.status())) {
+      impossible_ = outcome.status();
+      points_[index] = std::nullopt;
+      return absl::OkStatus();
+    }
+    EPLB_RETURN_IF_ERROR(outcome.status());
+    points_[index] = {.candidate = candidate, .outcome = *outcome, .meets_target = Meets(*outcome, options_.target)};
     return absl::OkStatus();
   }
 
   // The smallest index known to meet the target, -1 for none.
   int FirstMeeting() const {
     for (const auto& [index, point] : points_) {
-      if (point.meets_target) return index;
+      if (point && point->meets_target) return index;
     }
     return -1;
   }
@@ -96,7 +106,7 @@ class Search {
     int answer = FirstMeeting();
     for (int below = answer - 1; below >= 0 && below >= answer - options_.verified_below; --below) {
       EPLB_RETURN_IF_ERROR(Evaluate(below));
-      if (points_[below].meets_target) answer = below;
+      if (points_[below] && points_[below]->meets_target) answer = below;
     }
     return absl::OkStatus();
   }
@@ -104,7 +114,8 @@ class Search {
   const std::vector<CapacityCandidate>& candidates_;
   const CapacityOptions& options_;
   const CapacityEvaluator& evaluate_;
-  std::map<int, CapacityPoint> points_;
+  std::map<int, std::optional<CapacityPoint>> points_;  // nothing: no placement keeps the rules there
+  absl::Status impossible_;                             // the last of those
 };
 
 }  // namespace

@@ -67,7 +67,9 @@ std::vector<CapacityCandidate> GpuCandidates(int num_experts, int slots_per_gpu,
 // How large a fleet a target needs. candidates: smallest first. Evaluates curve_points of them spread evenly, first and
 // last included; then bisects between the last that falls short and the first that meets the target; then evaluates
 // verified_below candidates below the answer, and goes on down from any of them that meets the target after all.
-// INVALID_ARGUMENT names an option or target out of bounds; errors of the evaluator are returned as they are.
+// A candidate for which the evaluator answers FAILED_PRECONDITION, as where replicas are asked for that it has no slots
+// for, falls short and is left out of the curve; where all do, the last of these is the answer. INVALID_ARGUMENT names
+// an option or target out of bounds; other errors of the evaluator are returned as they are.
 absl::StatusOr<CapacityPlan> PlanCapacity(const std::vector<CapacityCandidate>& candidates,
                                           const CapacityOptions& options, const CapacityEvaluator& evaluate);
 

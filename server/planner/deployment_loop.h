@@ -119,15 +119,13 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   // What a plan is made from, and what must not have changed until it is published.
   struct PlanJob {
     std::shared_ptr<const Topology> topology;  // with all that is excluded
-    std::vector<int> draining_gpus;
-    std::vector<int> unusable_gpus;  // rising
+    std::vector<int> unusable_gpus;            // rising
     std::vector<LoadMatrix> history;
     std::array<std::optional<LoadMatrix>, kNumPhases> phases;  // newest of each
     std::optional<double> expert_time_ratio;
     VersionedPlacement base;
     PlacementConstraints constraints;
     PlanSettings settings;
-    absl::Duration sub_window;
     bool force = false;      // the gate does not count
     bool evacuates = false;  // as in TickInput
     bool publish = true;
@@ -249,7 +247,7 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   std::uint64_t watches_opened_ EPLB_GUARDED_BY(mutex_) = 0;
   std::string last_subscriber_ EPLB_GUARDED_BY(mutex_);
   int behind_told_ EPLB_GUARDED_BY(mutex_) = 0;
-  std::string behind_error_ EPLB_GUARDED_BY(mutex_);  // the newest about workers that are behind
+  std::string behind_error_ EPLB_GUARDED_BY(mutex_);      // the newest about workers that are behind
   bool operator_spoke_ EPLB_GUARDED_BY(mutex_) = false;   // control_ is not from hellos
   std::uint64_t generation_ EPLB_GUARDED_BY(mutex_) = 0;  // counts what makes a plan out of date
   absl::Duration tick_due_ EPLB_GUARDED_BY(mutex_) = absl::InfiniteDuration();

@@ -62,6 +62,10 @@ absl::Status CheckOptions(const PlanOverrides& asked, const PlanSettings& settin
   return errors.ToStatus();
 }
 
+std::span<const double> SharesOf(const VersionedPlacement& placement) {
+  return placement.slot_shares == nullptr ? std::span<const double>() : *placement.slot_shares;
+}
+
 absl::Status NoGpuLeft(const DeploymentSpec& spec) {
   return absl::FailedPreconditionError(absl::StrCat("all ", spec.topology().num_gpus(),
                                                     " GPUs are excluded, draining or silent: ", spec.num_experts(),
@@ -164,11 +168,10 @@ absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const Rebala
   const std::vector<int> silent = registry_.ExcludedRanks();
   std::vector<int> dead = Union(Union(silent, control_->excluded_gpus), request.excluded_gpus);
   job.unusable_gpus = Union(Union(dead, control_->draining_gpus), request.draining_gpus);
-  job.draining_gpus = Difference(job.unusable_gpus, dead);
   TopologyOptions topology_options = spec_->topology_options();
   if (std::ssize(job.unusable_gpus) == topology_options.num_gpus) return NoGpuLeft(*spec_);
   topology_options.excluded_gpus = job.unusable_gpus;
-  topology_options.draining_gpus = job.draining_gpus;
+  topology_options.draining_gpus = Difference(job.unusable_gpus, dead);
   EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(std::move(topology_options)));
   job.topology = std::make_shared<const Topology>(std::move(topology));
   job.history = history_.Combined(spec_->phase_weights());
@@ -184,7 +187,6 @@ absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const Rebala
   EPLB_RETURN_IF_ERROR(CheckOptions(request.options, job.settings));
   job.constraints = request.constraints.value_or(spec_->constraints());
   job.constraints.honour_groups = spec_->constraints().honour_groups || job.settings.honour_groups;
-  job.sub_window = interval_told_;
   job.evacuates = HoldsOnExcluded(*job.base.placement, *job.topology);
   job.force = request.force || job.evacuates;
   job.publish = !request.validate_only;
@@ -194,11 +196,10 @@ absl::StatusOr<DeploymentLoop::PlanJob> DeploymentLoop::PreparePlan(const Rebala
 
 absl::StatusOr<TickPlan> DeploymentLoop::Plan(const PlanJob& job) {
   const TickInput input{.topology = job.topology.get(),
-                        .draining_gpus = job.draining_gpus,
                         .history = job.history,
-                        .sub_window = job.sub_window,
                         .expert_time_ratio = job.expert_time_ratio,
                         .current = job.base.placement.get(),
+                        .current_shares = SharesOf(job.base),
                         .constraints = job.constraints,
                         .settings = job.settings,
                         .force = job.force,
@@ -207,7 +208,8 @@ absl::StatusOr<TickPlan> DeploymentLoop::Plan(const PlanJob& job) {
                         .stop = job.stop};
   const absl::Duration start = parts_.clock->Monotonic();
   absl::StatusOr<TickPlan> plan = parts_.planner->Plan(input);
-  if (plan.ok() && plan->unchanged == UnchangedReason::kNone && plan->plan.placement == *job.base.placement) {
+  if (plan.ok() && plan->unchanged == UnchangedReason::kNone && !plan->only_shares &&
+      plan->plan.placement == *job.base.placement) {
     plan->unchanged = UnchangedReason::kNoBetterPlacement;
   }
   // One that was given up says nothing of the deployment.

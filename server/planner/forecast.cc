@@ -38,8 +38,8 @@ LoadForecast ForecastLoads(std::span<const LoadMatrix> history, const ParallelFo
         pooled, std::span(mean).subspan(offset, static_cast<std::size_t>(num_experts)),
         std::span(variance).subspan(offset, static_cast<std::size_t>(num_experts)));
   });
-  LoadForecast forecast{.mean = LoadMatrix::Create(num_layers, num_experts, std::move(mean)).value(),
-                        .variance = LoadMatrix::Create(num_layers, num_experts, std::move(variance)).value(),
+  LoadForecast forecast{.mean = LoadMatrix::Derived(num_layers, num_experts, std::move(mean)),
+                        .variance = LoadMatrix::Derived(num_layers, num_experts, std::move(variance)),
                         .noise_ratio = {}};
   double mean_growth = 0;
   for (const LayerForecaster& forecaster : forecasters) mean_growth += forecaster.error_growth() / num_layers;

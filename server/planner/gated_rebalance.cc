@@ -15,9 +15,8 @@
 namespace eplb {
 namespace {
 
-absl::StatusOr<LoadMatrix> NoVariance(const LoadMatrix& loads) {
-  const auto cells = static_cast<std::size_t>(loads.num_layers()) * static_cast<std::size_t>(loads.num_experts());
-  return LoadMatrix::Create(loads.num_layers(), loads.num_experts(), std::vector<double>(cells, 0.0));
+LoadMatrix NoVariance(const LoadMatrix& loads) {
+  return LoadMatrix::Derived(loads.num_layers(), loads.num_experts(), std::vector<double>(loads.values().size(), 0.0));
 }
 
 }  // namespace
@@ -27,7 +26,7 @@ absl::StatusOr<GatedPlan> PlanGatedRebalance(const RebalanceProblem& problem, Re
   EPLB_CHECK(problem.current != nullptr);
   EPLB_RETURN_IF_ERROR(CheckProblem(problem, options));
   EPLB_ASSIGN_OR_RETURN(const LoadMatrix loads, SampleMean(problem.samples));
-  EPLB_ASSIGN_OR_RETURN(const LoadMatrix variance, NoVariance(loads));
+  const LoadMatrix variance = NoVariance(loads);
   const std::vector<LayerExcess> excess =
       MeasureExcess(*problem.current, *problem.topology, loads, variance, options.power_exponent);
   const std::vector<double> no_noise(excess.size(), 0.0);

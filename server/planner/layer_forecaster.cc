@@ -16,6 +16,9 @@ constexpr float kErrorMemory = 0.95F;
 // The fit counts as much as this many errors of an expert's own.
 constexpr double kFitErrors = 8.0;
 
+// Totals below it are none: a fraction of a token, whose inverse would leave the range of a float.
+constexpr double kLeastTokens = 1e-9;
+
 // Least squares of v / x = a + b x with a, b >= 0.
 struct VarianceFit {
   double a = 0;
@@ -58,6 +61,7 @@ void LayerForecaster::Observe(std::span<const LoadMatrix> history, int layer) {
     const std::span<const double> loads = history[step].layer(layer);
     double total = 0;
     for (const double load : loads) total += load;
+    if (total < kLeastTokens) total = 0;
     totals_[step] = total;
     float* shares = &shares_[step * experts];
     const float inverse = total > 0 ? static_cast<float>(1.0 / total) : 0.0F;

@@ -15,6 +15,8 @@
 namespace eplb {
 namespace {
 
+bool IsReference(Policy policy) { return policy == Policy::kGlobal || policy == Policy::kHierarchical; }
+
 absl::Status CheckReplay(std::span<const LoadMatrix> series, const ReplayOptions& options) {
   FieldErrors errors;
   if (options.sub_windows_per_window < 1) {
@@ -36,6 +38,9 @@ absl::Status CheckReplay(std::span<const LoadMatrix> series, const ReplayOptions
   }
   if (options.max_fetch_percent && !(*options.max_fetch_percent >= 0)) {
     errors.Add("max_fetch_percent", absl::StrCat(*options.max_fetch_percent), "must be at least 0");
+  }
+  if (options.max_fetch_percent && IsReference(options.settings.policy)) {
+    errors.Add("max_fetch_percent", absl::StrCat(*options.max_fetch_percent), "needs the optimized policy");
   }
   return errors.ToStatus();
 }
@@ -90,17 +95,16 @@ class Run {
   }
 
   std::span<const LoadMatrix> History() const {
-    const Policy policy = options_.settings.policy;
-    const bool is_reference = policy == Policy::kGlobal || policy == Policy::kHierarchical;
+    const bool is_reference = IsReference(options_.settings.policy);
     const int length = std::min(tick_ + 1, is_reference ? per_window_ : options_.history_sub_windows);
     return series_.subspan(static_cast<std::size_t>(tick_ + 1 - length), static_cast<std::size_t>(length));
   }
 
-  absl::StatusOr<TickPlan> Plan(const PlanSettings& settings,
-                                const std::optional<FetchAllowance>& allowance = {}) const {
+  absl::StatusOr<TickPlan> Plan(PlanSettings settings, const std::optional<FetchAllowance>& allowance = {}) const {
+    // The engines that run the reference policies take every plan.
+    settings.gate_disabled = settings.gate_disabled || IsReference(settings.policy);
     return planner_.Plan({.topology = &topology_,
                           .history = History(),
-                          .sub_window = options_.sub_window,
                           .current = &placement_,
                           .constraints = options_.constraints,
                           .settings = settings,

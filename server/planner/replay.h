@@ -22,14 +22,14 @@ enum class ReplayEvery { kSubWindow, kWindow };
 struct ReplayOptions {
   int sub_windows_per_window = 1;
   ReplayEvery every = ReplayEvery::kSubWindow;  // when to plan
-  PlanSettings settings = {};                   // the budget is that of each plan
-  // Of all slots of all layers, what may be fetched in one window; unset: no limit. A FetchPacer spreads it over the
-  // window's plans.
+  // The budget is that of each plan. The reference policies know neither budget nor gate.
+  PlanSettings settings = {};
+  // Of all slots of all layers, what may be fetched in one window; unset, as for the reference policies: no limit. A
+  // FetchPacer spreads it over the window's plans.
   std::optional<double> max_fetch_percent = {};
   PlacementConstraints constraints = {};
   // What the planner remembers; the reference policies know only the window that has passed, as in the engines.
   int history_sub_windows = 32;
-  absl::Duration sub_window = absl::Seconds(10);  // how long one is taken to last, for the gate
 };
 
 struct ReplayResult {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "server/balancer/balancer.h"
 #include "server/model/load_matrix.h"
 #include "server/model/placement.h"
@@ -20,13 +19,12 @@ namespace eplb {
 
 // What one tick of a deployment is planned from. Nothing is owned; everything outlives the call.
 struct TickInput {
-  const Topology* topology = nullptr;                // excluded: dead and draining GPUs alike
-  std::span<const int> draining_gpus = {};           // those of the excluded that can still be copied from; rising
-  std::span<const LoadMatrix> history = {};          // closed sub-windows, oldest first, phases combined; at least one
-  absl::Duration sub_window = absl::ZeroDuration();  // nominal length of each
+  const Topology* topology = nullptr;        // excluded: dead and draining GPUs alike
+  std::span<const LoadMatrix> history = {};  // closed sub-windows, oldest first, phases combined; at least one
   // Part of the newest sub-window that the ranks spent in expert layers, in (0, 1]; unset: not reported.
   std::optional<double> expert_time_ratio = {};
-  const Placement* current = nullptr;  // in force; never null
+  const Placement* current = nullptr;           // in force; never null
+  std::span<const double> current_shares = {};  // in force, as in RebalanceProblem; empty: equal ones
   PlacementConstraints constraints = {};
   PlanSettings settings = {};
   // Fetches beyond which each must lower the step time by more than `extra_gain`; unset: the budget alone counts.
@@ -48,6 +46,7 @@ struct TickPlan {
   std::vector<UnchangedReason> layer_reasons = {};
   std::shared_ptr<const std::vector<double>> slot_shares = nullptr;  // as in VersionedPlacement
   std::shared_ptr<const LoadMatrix> loads = nullptr;                 // same
+  bool only_shares = false;        // the placement equals `current`, but the shares are worth publishing
   double predicted_step_time = 1;  // of the planned placement under the forecast, >= 1
   double gain_gpu_seconds = 0;     // predicted over the horizon; 0 without a gate
   double cost_gpu_seconds = 0;     // of the transfers; 0 without a gate

@@ -1,13 +1,19 @@
 // Any problem that its parts' validation lets through gets a plan that keeps every invariant, or a clear error.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
+#include "server/balancer/balance_metrics.h"
 #include "server/balancer/balancer.h"
+#include "server/balancer/feasibility/feasibility.h"
 #include "server/balancer/feasibility/placement_check.h"
 #include "server/base/check.h"
 #include "server/model/contiguous_placement.h"
@@ -29,7 +35,10 @@ std::optional<Topology> MakeTopology(ByteSource& bytes) {
     }
     options.num_slots = sum;
   }
-  for (int gpu = 0; gpu < options.num_gpus && bytes.Flag(); ++gpu) options.excluded_gpus.push_back(gpu);
+  for (int gpu = 0; gpu < options.num_gpus && bytes.Flag(); ++gpu) {
+    options.excluded_gpus.push_back(gpu);
+    if (bytes.Flag()) options.draining_gpus.push_back(gpu);
+  }
   if (bytes.Flag()) {
     for (int gpu = 0; gpu < options.num_gpus; ++gpu) options.gpu_speed.push_back(bytes.Int(1, 4096) / 1024.0);
   }
@@ -79,11 +88,98 @@ RebalanceOptions MakeOptions(ByteSource& bytes, bool has_current) {
   options.work_limit = bytes.Int(0, 2000);
   options.bytes_per_expert = bytes.Int(0, 100);
   options.traffic_shares = bytes.Flag();
+  options.max_transfers_per_gpu = bytes.Int(0, 3);
   if (!has_current) return options;
   if (bytes.Flag()) options.budget.per_layer = bytes.Int(0, 8);
   if (bytes.Flag()) options.budget.total = bytes.Int(0, 20);
   if (bytes.Flag() && options.bytes_per_expert > 0) options.budget.bytes = bytes.Int(0, 1000);
   return options;
+}
+
+// After the transfers every slot that is to hold an expert holds it. Every source holds what is copied from it before
+// its step, and can send.
+void CheckTransfers(const Placement& current, const RebalancePlan& plan, const Topology& topology) {
+  const auto at = [&](int layer, std::int32_t slot) {
+    return static_cast<std::size_t>(layer) * static_cast<std::size_t>(topology.num_slots()) +
+           static_cast<std::size_t>(slot);
+  };
+  std::vector<std::int32_t> now(current.physical_to_logical().begin(), current.physical_to_logical().end());
+  for (std::size_t i = 0; i < plan.transfers.size();) {
+    const std::vector<std::int32_t> before = now;
+    const std::int32_t step = plan.transfers[i].step;
+    for (; i < plan.transfers.size() && plan.transfers[i].step == step; ++i) {
+      const Transfer& transfer = plan.transfers[i];
+      EPLB_CHECK(!topology.excluded(topology.gpu_of_slot(transfer.target_slot)));
+      if (transfer.source_slot >= 0) {
+        EPLB_CHECK(topology.can_send(topology.gpu_of_slot(transfer.source_slot)));
+        EPLB_CHECK(before[at(transfer.layer, transfer.source_slot)] == transfer.expert);
+      }
+      now[at(transfer.layer, transfer.target_slot)] = transfer.expert;
+    }
+    EPLB_CHECK(i == plan.transfers.size() || plan.transfers[i].step > step);
+  }
+  for (int layer = 0; layer < current.num_layers(); ++layer) {
+    for (int slot = 0; slot < topology.num_slots(); ++slot) {
+      const std::int32_t planned = plan.placement.layer(layer)[static_cast<std::size_t>(slot)];
+      EPLB_CHECK(planned == kEmptySlot || now[at(layer, slot)] == planned);
+    }
+  }
+}
+
+// No GPU stages, sends or receives more than the limit in any step.
+void CheckSteps(std::span<const Transfer> transfers, const Topology& topology, int limit) {
+  if (limit == 0) return;
+  std::map<std::pair<int, int>, std::array<int, 3>> counts;  // of a step and a GPU: staged, sent, received
+  for (const Transfer& transfer : transfers) {
+    const int target = topology.gpu_of_slot(transfer.target_slot);
+    const int source = transfer.source_slot < 0 ? -1 : topology.gpu_of_slot(transfer.source_slot);
+    ++counts[{transfer.step, target}][0];
+    if (source == target) continue;
+    if (source >= 0) ++counts[{transfer.step, source}][1];
+    ++counts[{transfer.step, target}][2];
+  }
+  for (const auto& [key, three] : counts) EPLB_CHECK(*std::ranges::max_element(three) <= limit);
+}
+
+// Experts of a layer that no usable GPU holds.
+int CountLost(std::span<const std::int32_t> slots, int experts, const Topology& topology) {
+  return static_cast<int>(LostExperts(slots, experts, topology).size());
+}
+
+// What holds of plans within a budget: it is kept but for what must come back, and the rules are broken no more.
+void CheckIncrement(const RebalanceProblem& problem, const RebalanceOptions& options, const RebalancePlan& plan) {
+  const Topology& topology = *problem.topology;
+  const int experts = plan.placement.num_experts();
+  int needed = 0;
+  for (int layer = 0; layer < plan.placement.num_layers(); ++layer) {
+    const auto before = problem.current->layer(layer);
+    const auto after = plan.placement.layer(layer);
+    // What was lost takes one fetch each, two where another expert has to make way.
+    const int lost = 2 * CountLost(before, experts, topology);
+    needed += lost;
+    const int fetches = plan.layers[static_cast<std::size_t>(layer)].fetches;
+    if (options.budget.per_layer) EPLB_CHECK(fetches <= *options.budget.per_layer + lost);
+    EPLB_CHECK(CountTwins(after, topology) <= CountTwins(before, topology));
+    int used = 0;
+    for (int slot = 0; slot < topology.num_slots(); ++slot) {
+      if (after[static_cast<std::size_t>(slot)] == kEmptySlot) continue;
+      EPLB_CHECK(!topology.excluded(topology.gpu_of_slot(slot)));
+      ++used;
+    }
+    EPLB_CHECK(used <= SlotBudget(problem.constraints, layer, topology));
+  }
+  if (options.budget.total) EPLB_CHECK(plan.fetches() <= *options.budget.total + needed);
+  if (options.budget.bytes) {
+    EPLB_CHECK(plan.fetches() <= *options.budget.bytes / options.bytes_per_expert + needed);
+  }
+}
+
+// A plan within a budget fails only where a plan anew does.
+void CheckRefusal(const RebalanceProblem& problem, RebalanceOptions options) {
+  if (options.budget.unlimited() || options.policy == Policy::kGlobal || options.policy == Policy::kHierarchical)
+    return;
+  options.budget = {};
+  EPLB_CHECK(!PlanRebalance(problem, options, SerialFor()).ok());
 }
 
 void CheckPlan(const RebalanceProblem& problem, const RebalanceOptions& options, const RebalancePlan& plan) {
@@ -105,15 +201,21 @@ void CheckPlan(const RebalanceProblem& problem, const RebalanceOptions& options,
     for (const bool is_placed : placed) EPLB_CHECK(is_placed);
     EPLB_CHECK(std::isfinite(report.after.max) && report.after.max >= 0);
     EPLB_CHECK(report.after.max >= report.lower_bound * (1 - 1e-9));
-    if (options.budget.per_layer && !topology.num_usable_gpus())
-      EPLB_CHECK(report.fetches <= *options.budget.per_layer);
+    EPLB_CHECK(report.twins == CountTwins(plan.placement.layer(layer), topology));
     fetches += report.fetches;
   }
   EPLB_CHECK(fetches == plan.fetches());
   EPLB_CHECK(plan.slot_shares.empty() == !options.traffic_shares);
+  EPLB_CHECK(problem.current != nullptr || plan.transfers.empty());
+  if (problem.current != nullptr) {
+    CheckTransfers(*problem.current, plan, topology);
+    CheckSteps(plan.transfers, topology, options.max_transfers_per_gpu);
+  }
   if (plan.policy == Policy::kOptimized && options.budget.unlimited()) {
     EPLB_CHECK(CheckPlacement(plan.placement, problem.constraints, topology).ok());
+    EPLB_CHECK(plan.twins() == 0);
   }
+  if (plan.policy == Policy::kOptimized && !options.budget.unlimited()) CheckIncrement(problem, options, plan);
 }
 
 }  // namespace
@@ -148,6 +250,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     EPLB_CHECK(plan.status().code() == absl::StatusCode::kInvalidArgument ||
                plan.status().code() == absl::StatusCode::kFailedPrecondition);
     EPLB_CHECK(!plan.status().message().empty());
+    fuzz::CheckRefusal(problem, options);
     return 0;
   }
   fuzz::CheckPlan(problem, options, *plan);

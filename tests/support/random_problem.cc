@@ -55,6 +55,9 @@ Topology RandomProblems::AnyTopology(int num_experts, int max_gpus) {
     options.gpu_speed.push_back(Int(0, 1) == 0 ? 1.0 : 0.5 + 1.5 * Unit());
   }
   options.num_slots = std::accumulate(options.slots_per_gpu.begin(), options.slots_per_gpu.end(), 0);
+  do {
+    options.num_groups = Int(1, std::min(num_experts, 8));
+  } while (num_experts % options.num_groups != 0);
   return Topology::Create(std::move(options)).value();
 }
 

@@ -25,7 +25,7 @@ class RandomProblems {
 
   // Even slots, equal speeds, slots >= num_experts, a multiple of the GPUs.
   Topology UniformTopology(int num_experts, int max_gpus);
-  // Anything: uneven slots, speeds, nodes, exclusions; usable slots >= num_experts.
+  // Anything: uneven slots, speeds, nodes, groups that divide the experts, exclusions; usable slots >= num_experts.
   Topology AnyTopology(int num_experts, int max_gpus);
 
  private:

@@ -37,7 +37,8 @@ class ScriptedPlanner final : public TickPlanner {
       }
       cells.insert(cells.end(), slots.begin(), slots.end());
     }
-    if (changes_nothing) cells.assign(current.physical_to_logical().begin(), current.physical_to_logical().end());
+    if (changes_nothing || only_shares)
+      cells.assign(current.physical_to_logical().begin(), current.physical_to_logical().end());
     Placement placement =
         *Placement::Create(current.num_layers(), current.num_experts(), current.num_slots(), std::move(cells));
     TopologyOptions hardware{.num_gpus = topology.num_gpus(), .num_slots = topology.num_slots()};
@@ -47,16 +48,26 @@ class ScriptedPlanner final : public TickPlanner {
                                         .layers = {},
                                         .transfers = transfers == nullptr ? std::vector<Transfer>{} : *transfers}};
     plan.predicted_step_time = 1.1;
+    shares_told_ = static_cast<int>(input.current_shares.size());
+    if (only_shares) {
+      plan.only_shares = true;
+      plan.slot_shares = std::make_shared<const std::vector<double>>(current.physical_to_logical().size(), 0.5);
+      plan.plan.transfers.clear();
+    }
     return plan;
   }
 
   int plans() const { return plans_; }
   // In the first layer of the newest sub-window that was planned from.
   double newest_tokens() const { return newest_tokens_; }
+  // Shares in force that the last plan was told, one for each slot of each layer.
+  int shares_told() const { return shares_told_; }
   std::atomic<bool> changes_nothing{false};
+  std::atomic<bool> only_shares{false};  // the placement stays, its shares are new
 
  private:
   mutable std::atomic<int> plans_{0};
+  mutable std::atomic<int> shares_told_{0};
   mutable std::atomic<double> newest_tokens_{0};
 };
 

@@ -23,6 +23,11 @@ class PlacementChecker {
     return errors_.ToStatus();
   }
 
+  bool Keeps(int layer) {
+    CheckLayer(layer);
+    return errors_.empty();
+  }
+
  private:
   void CheckLayer(int layer) {
     const std::span<const std::int32_t> slots = placement_.layer(layer);
@@ -92,6 +97,12 @@ absl::Status CheckPlacement(const Placement& placement, const PlacementConstrain
                             const Topology& topology) {
   EPLB_CHECK(placement.num_slots() == topology.num_slots());
   return PlacementChecker(placement, constraints, topology).Run();
+}
+
+bool KeepsRules(const Placement& placement, int layer, const PlacementConstraints& constraints,
+                const Topology& topology) {
+  EPLB_CHECK(placement.num_slots() == topology.num_slots());
+  return PlacementChecker(placement, constraints, topology).Keeps(layer);
 }
 
 }  // namespace eplb

@@ -14,6 +14,10 @@ namespace eplb {
 absl::Status CheckPlacement(const Placement& placement, const PlacementConstraints& constraints,
                             const Topology& topology);
 
+// The same of one layer alone, without what is wrong.
+bool KeepsRules(const Placement& placement, int layer, const PlacementConstraints& constraints,
+                const Topology& topology);
+
 }  // namespace eplb
 
 #endif  // EPLB_SERVER_BALANCER_FEASIBILITY_PLACEMENT_CHECK_H_

@@ -19,12 +19,29 @@ namespace eplb {
 namespace {
 
 constexpr int kNoLimit = std::numeric_limits<int>::max();
+// Slots that are looked at for one layer's balancing moves, every slot once for each: 1800 moves of 288 slots, more
+// than are ever worth making, 170 of 3072. Enough for any budget that a plan from the placement in force is meant for.
+constexpr int kMostWork = 1 << 19;
+constexpr int kLeastSearches = 16;
+
+int MostSearches(int num_slots) { return std::max(kLeastSearches, kMostWork / num_slots); }
 
 // Whether every expert can have a slot, whatever else the constraints ask for: repairs go as far as they can.
 absl::Status CheckSlotsSuffice(const IncrementalProblem& problem) {
   const PlacementConstraints coverage{.slot_budget_per_layer = problem.constraints.slot_budget_per_layer};
   return CheckFeasible(coverage, problem.current->num_layers(), problem.current->num_experts(), *problem.topology,
                        problem.current);
+}
+
+void FillSamples(const IncrementalProblem& problem, const IncrementalOptions& options, int layer,
+                 std::vector<LayerSample>& samples) {
+  samples.clear();
+  for (int k = 0; k < static_cast<int>(problem.samples.size()); ++k) {
+    const LoadSample& sample = At(problem.samples, k);
+    samples.push_back({.weight = sample.weight, .loads = sample.loads.layer(layer)});
+    if (!problem.variances.empty()) samples.back().variance = At(problem.variances, k).layer(layer);
+    if (!options.price.noise_ratio.empty()) samples.back().noise_ratio = At(options.price.noise_ratio, layer);
+  }
 }
 
 // Plans layers on the workers, each with a planner of its own.
@@ -46,8 +63,10 @@ class Layers {
     parallel_.Run(static_cast<int>(layers.size()), [&](int index, int worker) {
       const int layer = At(layers, index);
       const bool is_balanced = options_.min_balancedness > 0 && IsBalanced(layer);
-      At(moves_, layer) =
-          Planner(worker).Plan(layer, problem_.current->layer(layer), Samples(layer, worker), is_balanced ? 0 : limit);
+      At(moves_, layer) = Planner(worker).Plan(layer, problem_.current->layer(layer), Samples(layer, worker),
+                                               {.max_fetches = limit,
+                                                .repairs_only = is_balanced,
+                                                .max_searches = MostSearches(problem_.current->num_slots())});
       At(limits_, layer) = limit;
     });
   }
@@ -63,15 +82,8 @@ class Layers {
   }
 
   std::span<const LayerSample> Samples(int layer, int worker) {
-    std::vector<LayerSample>& samples = At(samples_, worker);
-    samples.clear();
-    for (int k = 0; k < static_cast<int>(problem_.samples.size()); ++k) {
-      const LoadSample& sample = At(problem_.samples, k);
-      samples.push_back({.weight = sample.weight, .loads = sample.loads.layer(layer)});
-      if (!problem_.variances.empty()) samples.back().variance = At(problem_.variances, k).layer(layer);
-      if (!options_.price.noise_ratio.empty()) samples.back().noise_ratio = At(options_.price.noise_ratio, layer);
-    }
-    return samples;
+    FillSamples(problem_, options_, layer, At(samples_, worker));
+    return At(samples_, worker);
   }
 
   bool IsBalanced(int layer) const {
@@ -105,7 +117,7 @@ MoveAllocation PlanWithinTotal(Layers& layers, int num_layers, int per_layer, st
   while (limit < most) {
     std::erase_if(open, [&](int layer) {
       const LayerMoves& moves = At(layers.moves(), layer);
-      return moves.exhausted || At(allocation.taken, layer) < static_cast<int>(moves.moves.size());
+      return moves.exhausted || moves.out_of_work || At(allocation.taken, layer) < static_cast<int>(moves.moves.size());
     });
     if (open.empty()) break;
     limit = static_cast<int>(std::min<std::int64_t>(most, 2 * static_cast<std::int64_t>(limit)));
@@ -116,6 +128,14 @@ MoveAllocation PlanWithinTotal(Layers& layers, int num_layers, int per_layer, st
 }
 
 }  // namespace
+
+double MeasurePotential(const IncrementalProblem& problem, const IncrementalOptions& options, int layer,
+                        std::span<const std::int32_t> slots) {
+  std::vector<LayerSample> samples;
+  FillSamples(problem, options, layer, samples);
+  LayerPlanner planner(*problem.topology, problem.constraints, problem.current->num_experts(), options.power_exponent);
+  return planner.Potential(layer, slots, samples);
+}
 
 absl::StatusOr<IncrementalPlan> PlanIncrement(const IncrementalProblem& problem, const IncrementalOptions& options,
                                               const ParallelFor& parallel) {
@@ -149,12 +169,15 @@ absl::StatusOr<IncrementalPlan> PlanIncrement(const IncrementalProblem& problem,
       report.gain += move.urgency == MoveUrgency::kBalance ? move.gain : 0.0;
     }
     report.refused_fetches = At(allocation.refused_fetches, layer);
+    report.out_of_work = moves.out_of_work && taken == static_cast<int>(moves.moves.size());
     report.budget_exhausted =
         report.refused_fetches == 0 && (!moves.exhausted || taken < static_cast<int>(moves.moves.size()));
   }
-  EPLB_ASSIGN_OR_RETURN(Placement placement,
-                        Placement::Create(current.num_layers(), current.num_experts(), num_slots, std::move(slots)));
-  return IncrementalPlan{.placement = std::move(placement), .layers = std::move(reports)};
+  absl::StatusOr<Placement> placement =
+      Placement::Create(current.num_layers(), current.num_experts(), num_slots, std::move(slots));
+  // The caller has asked for nothing wrong, whatever could not be repaired.
+  if (!placement.ok()) return absl::FailedPreconditionError(placement.status().message());
+  return IncrementalPlan{.placement = *std::move(placement), .layers = std::move(reports)};
 }
 
 }  // namespace eplb

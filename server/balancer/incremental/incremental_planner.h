@@ -38,10 +38,11 @@ struct IncrementalOptions {
 // What became of one layer.
 struct IncrementalLayer {
   int fetches = 0;
-  int repairs = 0;                // moves that restored coverage, replicas or spread
+  int repairs = 0;                // moves that restored coverage, groups' nodes, replicas or spread
   double gain = 0;                // fall of the potential by balancing moves, tokens per unit of speed
   bool budget_exhausted = false;  // further moves would have gained
   int refused_fetches = 0;        // of moves that would have gained, but less than their price
+  bool out_of_work = false;       // all moves that were found were made, and more could be had for more work
 };
 
 struct IncrementalPlan {
@@ -51,12 +52,17 @@ struct IncrementalPlan {
 
 // Improves the placement in force by the moves that gain most per fetch: layers are searched each for itself, and
 // compete for the total. Experts that stay keep their slots; no twins are made. An expert that no usable GPU holds is
-// brought back even where the budget is spent; then come missing replicas and spread, then balance.
+// brought back even where the budget is spent; then come replicas off their group's node, missing replicas and spread,
+// then balance. What one layer's moves may cost is bounded in slots looked at, so that a plan without a budget ends.
 //
 // A pure function of its arguments; the answer does not depend on the width of `parallel`. FAILED_PRECONDITION when
 // a layer's usable slots cannot hold all experts. Shapes must agree (checked by the caller).
 absl::StatusOr<IncrementalPlan> PlanIncrement(const IncrementalProblem& problem, const IncrementalOptions& options,
                                               const ParallelFor& parallel);
+
+// What the plan lowers, of one layer with these slots: see LoadPotential.
+double MeasurePotential(const IncrementalProblem& problem, const IncrementalOptions& options, int layer,
+                        std::span<const std::int32_t> slots);
 
 }  // namespace eplb
 

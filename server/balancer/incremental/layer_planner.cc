@@ -17,11 +17,11 @@ LayerPlanner::LayerPlanner(const Topology& topology, const PlacementConstraints&
       repairs_(slots_, search_, constraints) {}
 
 LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, std::span<const LayerSample> samples,
-                              int max_fetches) {
+                              const LayerLimits& limits) {
   LayerMoves result;
-  slots_.Load(layer, slots);
+  slots_.Load(layer, slots, samples[0].loads);
   potential_.Load(samples);
-  int left = max_fetches;
+  int left = limits.max_fetches;
   for (Move move = repairs_.FindNext(); move.num_changes > 0; move = repairs_.FindNext()) {
     if (move.urgency != MoveUrgency::kCoverage) {
       if (move.fetches > left) return result;
@@ -31,8 +31,16 @@ LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, st
     result.moves.push_back(move);
   }
   result.potential_before = potential_.value();
+  if (limits.repairs_only) {
+    result.exhausted = true;
+    return result;
+  }
   if (potential_.has_noise()) potential_.MeasureGradient(gradient_);
-  while (left > 0) {
+  for (int searches = 0; left > 0; ++searches) {
+    if (searches == limits.max_searches) {
+      result.out_of_work = true;
+      break;
+    }
     const double least = kLeastRelativeGain * potential_.value();
     Move move = search_.FindBest(left, least);
     if (move.num_changes == 0) {
@@ -50,6 +58,12 @@ LayerMoves LayerPlanner::Plan(int layer, std::span<const std::int32_t> slots, st
     result.moves.push_back(move);
   }
   return result;
+}
+
+double LayerPlanner::Potential(int layer, std::span<const std::int32_t> slots, std::span<const LayerSample> samples) {
+  slots_.Load(layer, slots, samples[0].loads);
+  potential_.Load(samples);
+  return potential_.value();
 }
 
 void LayerPlanner::Apply(Move& move) {

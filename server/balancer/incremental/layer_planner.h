@@ -15,10 +15,18 @@
 
 namespace eplb {
 
+// How far one layer is planned.
+struct LayerLimits {
+  int max_fetches = 0;         // of repairs and balancing moves together
+  bool repairs_only = false;   // no balancing moves, and none is missed
+  int max_searches = 1 << 30;  // balancing moves that are looked for
+};
+
 // The moves that a layer would make one after another, best gain per fetch first, had it the whole budget.
 struct LayerMoves {
   std::vector<Move> moves;      // kCoverage, then kRepair, then kBalance; each follows from those before it
   bool exhausted = false;       // no further move would gain: it was not the limit that ended the list
+  bool out_of_work = false;     // it was max_searches that ended it
   double potential_before = 0;  // before the first kBalance move; tokens per unit of speed
 };
 
@@ -28,10 +36,13 @@ class LayerPlanner {
  public:
   LayerPlanner(const Topology& topology, const PlacementConstraints& constraints, int num_experts, int power_exponent);
 
-  // Greedy: coverage moves without limit, then repairs and balancing moves that together fetch at most max_fetches.
-  // slots: [num_slots]; samples: at least one.
+  // Greedy: coverage moves without limit, then repairs and balancing moves within the limits. slots: [num_slots];
+  // samples: at least one.
   LayerMoves Plan(int layer, std::span<const std::int32_t> slots, std::span<const LayerSample> samples,
-                  int max_fetches);
+                  const LayerLimits& limits);
+
+  // The potential of the slots as they are.
+  double Potential(int layer, std::span<const std::int32_t> slots, std::span<const LayerSample> samples);
 
  private:
   void Apply(Move& move);

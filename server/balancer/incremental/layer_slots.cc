@@ -1,6 +1,10 @@
 #include "server/balancer/incremental/layer_slots.h"
 
 #include <algorithm>
+#include <numeric>
+
+#include "server/balancer/search/group_nodes.h"
+#include "server/base/check.h"
 
 namespace eplb {
 
@@ -8,9 +12,14 @@ LayerSlots::LayerSlots(const Topology& topology, const PlacementConstraints& con
     : topology_(topology),
       constraints_(constraints),
       num_experts_(num_experts),
-      has_rules_(constraints.min_replicas > 1 || constraints.min_nodes_per_expert > 1) {}
+      has_rules_(constraints.min_replicas > 1 || constraints.min_nodes_per_expert > 1) {
+  if (!constraints.honour_groups) return;
+  EPLB_CHECK(num_experts % topology.num_groups() == 0);
+  group_size_ = num_experts / topology.num_groups();
+  nodes_ = NodesForGroups(topology, num_experts, constraints.min_replicas);
+}
 
-void LayerSlots::Load(int layer, std::span<const std::int32_t> slots) {
+void LayerSlots::Load(int layer, std::span<const std::int32_t> slots, std::span<const double> loads) {
   slots_.assign(slots.begin(), slots.end());
   next_of_expert_.resize(slots.size());
   replicas_.assign(static_cast<std::size_t>(num_experts_), 0);
@@ -25,7 +34,7 @@ void LayerSlots::Load(int layer, std::span<const std::int32_t> slots) {
   missing_experts_ = num_experts_;
   // From the last slot on, so that an expert's replicas are visited in slot order.
   for (int gpu = topology_.num_gpus(); gpu-- > 0;) LoadGpu(gpu);
-  if (constraints_.honour_groups) ChooseGroupNodes();
+  if (constraints_.honour_groups) ChooseGroupNodes(loads);
 }
 
 void LayerSlots::LoadGpu(int gpu) {
@@ -55,20 +64,59 @@ void LayerSlots::LoadGpu(int gpu) {
   missing_experts_ -= found;
 }
 
-void LayerSlots::ChooseGroupNodes() {
-  const int groups = topology_.num_groups();
-  const int group_size = (num_experts_ + groups - 1) / groups;
-  std::vector<int> count(static_cast<std::size_t>(groups * topology_.num_nodes()), 0);
+void LayerSlots::ChooseByHolding(std::vector<std::int32_t>& room, std::span<const double> loads,
+                                 std::vector<double>& node_load) {
+  const int num_nodes = topology_.num_nodes();
+  std::vector<std::int32_t> held(node_of_group_.size() * static_cast<std::size_t>(num_nodes), 0);
   for (int slot = 0; slot < topology_.num_slots(); ++slot) {
     if (expert_in(slot) == kEmptySlot) continue;
-    ++At(count,
-         expert_in(slot) / group_size * topology_.num_nodes() + topology_.node_of_gpu(topology_.gpu_of_slot(slot)));
+    ++At(held, expert_in(slot) / group_size_ * num_nodes + topology_.node_of_gpu(topology_.gpu_of_slot(slot)));
   }
-  node_of_group_.resize(static_cast<std::size_t>(groups));
-  for (int group = 0; group < groups; ++group) {
-    const auto first = count.begin() + group * topology_.num_nodes();
-    At(node_of_group_, group) =
-        static_cast<std::int32_t>(std::max_element(first, first + topology_.num_nodes()) - first);
+  std::vector<std::int32_t> order;  // pairs of group and node that hold anything, most first
+  for (int pair = 0; pair < static_cast<int>(held.size()); ++pair) {
+    if (At(held, pair) > 0) order.push_back(pair);
+  }
+  std::ranges::stable_sort(order, [&](int a, int b) { return At(held, a) > At(held, b); });
+  for (const std::int32_t pair : order) {
+    const int group = pair / num_nodes;
+    const int node = pair % num_nodes;
+    if (At(node_of_group_, group) >= 0 || At(room, node) == 0) continue;
+    At(node_of_group_, group) = node;
+    At(node_load, node) += At(loads, group);
+    --At(room, node);
+  }
+}
+
+void LayerSlots::ChooseGroupNodes(std::span<const double> loads) {
+  const int groups = topology_.num_groups();
+  std::vector<double> group_load(static_cast<std::size_t>(groups), 0.0);
+  for (int expert = 0; expert < num_experts_; ++expert) {
+    At(group_load, expert / group_size_) += loads.empty() ? 1.0 : At(loads, expert);
+  }
+  std::vector<std::int32_t> room;
+  for (const GroupPacking::Node& node : nodes_) room.push_back(node.speed > 0 ? node.room : 0);
+  std::vector<double> node_load(nodes_.size(), 0.0);
+  node_of_group_.assign(static_cast<std::size_t>(groups), -1);
+  ChooseByHolding(room, group_load, node_load);
+
+  std::vector<std::int32_t> order(static_cast<std::size_t>(groups));
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, [&](int a, int b) { return At(group_load, a) > At(group_load, b); });
+  for (const std::int32_t group : order) {
+    if (At(node_of_group_, group) >= 0) continue;
+    int best = -1;
+    double least = 0;
+    for (int node = 0; node < topology_.num_nodes(); ++node) {
+      if (At(room, node) == 0) continue;
+      const double carried = (At(node_load, node) + At(group_load, group)) / At(nodes_, node).speed;
+      if (best >= 0 && carried >= least) continue;
+      best = node;
+      least = carried;
+    }
+    if (best < 0) return;
+    At(node_of_group_, group) = best;
+    At(node_load, best) += At(group_load, group);
+    --At(room, best);
   }
 }
 
@@ -107,6 +155,12 @@ int LayerSlots::CountNodes(int expert) const {
     nodes += first ? 1 : 0;
   });
   return nodes;
+}
+
+int LayerSlots::CountAtHome(int expert) const {
+  int replicas = 0;
+  ForEachReplica(expert, [&](std::int32_t slot) { replicas += AtHome(topology_.gpu_of_slot(slot), expert); });
+  return replicas;
 }
 
 int LayerSlots::FillableSlot(int gpu) const {
@@ -152,13 +206,6 @@ bool LayerSlots::MayDropWithinRules(int slot) const {
   ForEachReplica(expert,
                  [&](std::int32_t other) { on_node += topology_.node_of_gpu(topology_.gpu_of_slot(other)) == node; });
   return on_node > 1 || CountNodes(expert) > constraints_.min_nodes_per_expert;
-}
-
-bool LayerSlots::MayPlace(int gpu, int expert) const {
-  if (topology_.excluded(gpu) || Holds(gpu, expert)) return false;
-  if (!constraints_.honour_groups) return true;
-  const int group_size = (num_experts_ + topology_.num_groups() - 1) / topology_.num_groups();
-  return topology_.node_of_gpu(gpu) == At(node_of_group_, expert / group_size);
 }
 
 bool LayerSlots::KeepsSpread(int slot, int to_gpu) const {

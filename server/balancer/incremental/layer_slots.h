@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/balancer/incremental/at.h"
+#include "server/balancer/search/group_packing.h"
 #include "server/model/constraints.h"
 #include "server/model/placement.h"
 #include "server/model/topology.h"
@@ -15,13 +16,16 @@ namespace eplb {
 // One layer's slots while they are being changed, with the inverse map (expert -> slots) kept up to date, and the rules
 // that say which changes are allowed. Only GPUs that are not excluded count: slots of excluded ones are empty here.
 //
+// Where groups are honoured they divide the experts, and each has one node that its experts may be put on.
+//
 // Owns its buffers, which Load reuses; not thread-safe; keeps references to the topology and the constraints.
 class LayerSlots {
  public:
   LayerSlots(const Topology& topology, const PlacementConstraints& constraints, int num_experts);
 
-  // slots: [num_slots]. layer picks the slot budget.
-  void Load(int layer, std::span<const std::int32_t> slots);
+  // slots: [num_slots]. layer picks the slot budget. loads: [experts], by which groups that lost their node choose one;
+  // empty: they count alike.
+  void Load(int layer, std::span<const std::int32_t> slots, std::span<const double> loads = {});
 
   const Topology& topology() const { return topology_; }
   int num_experts() const { return num_experts_; }
@@ -50,6 +54,18 @@ class LayerSlots {
   bool HasTwins(int expert) const { return At(has_twins_, expert); }
   // Distinct nodes that hold the expert.
   int CountNodes(int expert) const;
+  // Replicas on the node of the expert's group; all of them where it has none.
+  int CountAtHome(int expert) const;
+  // The slot holds an expert whose group has its node elsewhere.
+  bool Strays(int slot) const {
+    return expert_in(slot) != kEmptySlot && !AtHome(topology_.gpu_of_slot(slot), expert_in(slot));
+  }
+  // The GPU is on the node of the expert's group, or the group has none.
+  bool AtHome(int gpu, int expert) const {
+    if (node_of_group_.empty()) return true;
+    const std::int32_t node = At(node_of_group_, expert / group_size_);
+    return node < 0 || node == topology_.node_of_gpu(gpu);
+  }
   // The first empty slot of a usable GPU that may be filled within the slot budget, or -1.
   int FillableSlot(int gpu) const;
 
@@ -60,14 +76,20 @@ class LayerSlots {
   // The slot's expert stays covered without this replica, whatever else the constraints ask for.
   bool MayDropForCoverage(int slot) const { return replicas(expert_in(slot)) > 1; }
   // A replica of the expert may be put on the GPU: it is usable, holds none, and is on the node of the expert's group.
-  bool MayPlace(int gpu, int expert) const;
+  bool MayPlace(int gpu, int expert) const { return MayPlaceOffHome(gpu, expert) && AtHome(gpu, expert); }
+  // The same, on whatever node.
+  bool MayPlaceOffHome(int gpu, int expert) const { return !topology_.excluded(gpu) && !Holds(gpu, expert); }
   // The slot's expert may move to the GPU, as to the nodes that hold it.
   bool KeepsSpread(int slot, int to_gpu) const;
 
  private:
   bool MayDropWithinRules(int slot) const;
   void LoadGpu(int gpu);
-  void ChooseGroupNodes();
+  // Gives each group a node that has room for it: that which holds most of it, where the groups that it holds more of
+  // leave room; the heaviest of the others first, to the node that then carries least. Where the nodes have no room for
+  // all, some get none, and their experts may be anywhere.
+  void ChooseGroupNodes(std::span<const double> loads);
+  void ChooseByHolding(std::vector<std::int32_t>& room, std::span<const double> loads, std::vector<double>& node_load);
   void Link(int slot, std::int32_t expert);
   void Unlink(int slot);
   bool FindTwins(int expert) const;
@@ -85,7 +107,9 @@ class LayerSlots {
   std::vector<std::int32_t> next_of_expert_;   // [slots] the next slot that holds the same expert, or -1
   std::vector<std::int32_t> empty_on_gpu_;     // [gpus] empty slots
   std::vector<char> has_twins_;                // [experts]
-  std::vector<std::int32_t> node_of_group_;    // [groups] where groups are honoured
+  int group_size_ = 1;                         // experts of a group
+  std::vector<GroupPacking::Node> nodes_;      // [nodes] where groups are honoured, else empty
+  std::vector<std::int32_t> node_of_group_;    // [groups] or -1, where groups are honoured, else empty
 };
 
 }  // namespace eplb

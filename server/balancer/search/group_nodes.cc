@@ -8,14 +8,21 @@
 namespace eplb {
 namespace {
 
-// How many whole groups GPUs of these slots can hold.
+// How many whole groups GPUs of these slots can hold: the condition is concave in their number and holds for none, so
+// it holds up to some number and never after.
 int GroupsThatFit(const std::vector<int>& slots_on, int num_groups, int group_size, int min_replicas) {
-  for (int groups = num_groups; groups > 0; --groups) {
+  const auto fit = [&](int groups) {
     std::int64_t places = 0;
     for (const int slots : slots_on) places += std::min(slots, groups * group_size);
-    if (places >= std::int64_t{min_replicas} * groups * group_size) return groups;
+    return places >= std::int64_t{min_replicas} * groups * group_size;
+  };
+  int low = 0;
+  int high = num_groups;
+  while (low < high) {
+    const int middle = (low + high + 1) / 2;
+    fit(middle) ? low = middle : high = middle - 1;
   }
-  return 0;
+  return low;
 }
 
 }  // namespace

@@ -6,8 +6,9 @@
 namespace eplb {
 
 // An equal node with a lower number: to try both would be to try the same thing twice.
-bool GroupPacking::SameAsEarlier(int node) const {
+bool GroupPacking::SameAsEarlier(int node) {
   for (int other = 0; other < node; ++other) {
+    ++visits_;
     if (node_load_[other] == node_load_[node] && node_room_[other] == node_room_[node] &&
         missing_[other] == missing_[node] &&
         nodes_[static_cast<std::size_t>(other)].speed == nodes_[static_cast<std::size_t>(node)].speed) {
@@ -15,6 +16,31 @@ bool GroupPacking::SameAsEarlier(int node) const {
     }
   }
   return false;
+}
+
+int GroupPacking::Rank(int depth, std::int32_t* choices) {
+  const double load = loads_[static_cast<std::size_t>(order_[depth])];
+  const int num_nodes = static_cast<int>(nodes_.size());
+  const auto after = [&](int node) { return (node_load_[node] + load) / nodes_[static_cast<std::size_t>(node)].speed; };
+  const auto before = [&](std::int32_t left, std::int32_t right) {
+    return after(left) != after(right) ? after(left) < after(right) : left < right;
+  };
+  visits_ += num_nodes;
+  const bool only_best = OutOfWork();
+  int count = 0;
+  for (int node = 0; node < num_nodes; ++node) {
+    // What is left must be able to make up for every node that is short.
+    const bool lasts = missing_[node] > 0 || total_missing_ < order_.size() - depth;
+    if (!lasts || node_room_[node] <= 0 || nodes_[static_cast<std::size_t>(node)].speed <= 0) continue;
+    if (only_best) {
+      if (count == 0 || before(node, choices[0])) choices[0] = node;
+      count = 1;
+    } else if (!SameAsEarlier(node)) {
+      choices[count++] = node;
+    }
+  }
+  std::sort(choices, choices + count, before);
+  return count;
 }
 
 void GroupPacking::Descend(int depth, double max) {
@@ -25,25 +51,13 @@ void GroupPacking::Descend(int depth, double max) {
   }
   const std::int32_t group = order_[depth];
   const double load = loads_[static_cast<std::size_t>(group)];
-  const int num_nodes = static_cast<int>(nodes_.size());
-  const auto after = [&](int node) { return (node_load_[node] + load) / nodes_[static_cast<std::size_t>(node)].speed; };
-  std::int32_t* choices = choices_.data() + depth * num_nodes;
-  int count = 0;
-  for (int node = 0; node < num_nodes; ++node) {
-    // What is left must be able to make up for every node that is short.
-    const bool lasts = missing_[node] > 0 || total_missing_ < order_.size() - depth;
-    if (lasts && node_room_[node] > 0 && nodes_[static_cast<std::size_t>(node)].speed > 0 && !SameAsEarlier(node)) {
-      choices[count++] = node;
-    }
-  }
-  std::sort(choices, choices + count, [&](std::int32_t left, std::int32_t right) {
-    return after(left) != after(right) ? after(left) < after(right) : left < right;
-  });
+  std::int32_t* choices = choices_.data() + depth * static_cast<std::ptrdiff_t>(nodes_.size());
+  const int count = Rank(depth, choices);
   for (int i = 0; i < count; ++i) {
     const std::int32_t node = choices[i];
-    const double peak = std::max(max, after(node));
+    const double peak = std::max(max, (node_load_[node] + load) / nodes_[static_cast<std::size_t>(node)].speed);
     // The first descent always ends in a leaf if there is one.
-    if (peak >= best_max_ || (steps_ > kMaxSteps && !best_.span().empty())) break;
+    if (peak >= best_max_ || (OutOfWork() && !best_.span().empty())) break;
     ++steps_;
     const double load_before = node_load_[node];
     node_of_[group] = node;
@@ -77,6 +91,7 @@ std::span<const std::int32_t> GroupPacking::Run(std::span<const double> loads, s
   loads_ = loads;
   nodes_ = nodes;
   steps_ = 0;
+  visits_ = 0;
   best_max_ = std::numeric_limits<double>::infinity();
   const int num_groups = static_cast<int>(loads.size());
   order_.Resize(num_groups);

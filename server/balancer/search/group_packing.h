@@ -12,11 +12,12 @@ namespace eplb {
 // the nodes carry bounds what any placement within them can reach, so this is searched to the end where it can be.
 // Depth first over the groups, heaviest first, each to the nodes in order of what they would then carry, cut off where
 // the best is reached already; equal nodes are tried once. 8 groups on 4 nodes are 105 leaves at most. Beyond
-// kMaxSteps the best so far stands, which is never worse than heaviest-first to the lightest node.
+// kMaxSteps or kMaxVisits the best so far stands, which is never worse than heaviest-first to the lightest node.
 // Reuses its buffers; not thread-safe.
 class GroupPacking {
  public:
   static constexpr int kMaxSteps = 20000;
+  static constexpr std::int64_t kMaxVisits = 1 << 22;  // nodes looked at, of which each step looks at all
 
   struct Node {
     double speed = 0;        // sum over its usable GPUs
@@ -32,16 +33,20 @@ class GroupPacking {
   // Of the last Run: the largest node load per speed, infinite if the room did not suffice, and whether the search was
   // carried to its end, so that no assignment has a lower one.
   double max() const { return best_max_; }
-  bool proven() const { return steps_ <= kMaxSteps; }
+  bool proven() const { return !OutOfWork(); }
 
  private:
   void Descend(int depth, double max);
-  bool SameAsEarlier(int node) const;
+  // The nodes to try for the group at this depth, best first; those before are given away. Returns how many.
+  int Rank(int depth, std::int32_t* choices);
+  bool SameAsEarlier(int node);
+  bool OutOfWork() const { return steps_ > kMaxSteps || visits_ > kMaxVisits; }
   void SetLeast();
 
   std::span<const double> loads_;
   std::span<const Node> nodes_;
   int steps_ = 0;
+  std::int64_t visits_ = 0;
   double best_max_ = 0;
   FlatArray<std::int32_t> order_;      // [groups] heaviest first
   FlatArray<std::int32_t> node_of_;    // [groups]

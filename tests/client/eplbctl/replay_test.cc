@@ -64,6 +64,17 @@ TEST_F(EplbctlReplayTest, NoMovesMeansNoFetches) {
   EXPECT_EQ(Json::parse(Replay({"--max-fetch-percent", "0", "--format", "json"}).out)["fetches"], 0);
 }
 
+TEST_F(EplbctlReplayTest, ABudgetWithAPolicyThatKnowsNoneIsRefused) {
+  for (const std::vector<std::string>& budget :
+       {std::vector<std::string>{"--moves-per-layer", "1"}, {"--moves-total", "1"}, {"--max-fetch-percent", "3"}}) {
+    std::vector<std::string> arguments = {"--policy", "global"};
+    arguments.insert(arguments.end(), budget.begin(), budget.end());
+    const ProgramResult result = Replay(arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr("global knows no budget"));
+  }
+}
+
 TEST_F(EplbctlReplayTest, ComparesWithWhatUsersHave) {
   const ProgramResult result = Replay({"--compare"});
   EXPECT_EQ(result.exit_code, 0) << result.err;

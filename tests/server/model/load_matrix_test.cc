@@ -37,6 +37,11 @@ TEST(LoadMatrix, RefusesBadValuesByLayerAndExpert) {
   EXPECT_EQ(FirstError(1, 2, {infinity, 0}), "loads[0].tokens[0]: inf: must be finite and at least 0");
 }
 
+TEST(LoadMatrix, WhatIsDerivedFromLoadsMaySumToMore) {
+  EXPECT_THAT(LoadMatrix::Derived(1, 2, {kMaxLayerLoad * kMaxLayerLoad, 1}).layer(0),
+              ElementsAre(kMaxLayerLoad * kMaxLayerLoad, 1));
+}
+
 TEST(LoadMatrix, RefusesSumsThatAreNotExact) {
   EXPECT_EQ(FirstError(1, 2, {kMaxLayerLoad, 0}), "");
   EXPECT_EQ(FirstError(1, 2, {kMaxLayerLoad, 2}), "loads[0].tokens: sum 9.0072e+15: must sum to at most 2^53");

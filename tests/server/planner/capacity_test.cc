@@ -87,6 +87,17 @@ TEST(PlanCapacity, ErrorsOfTheEvaluatorComeBack) {
             absl::StatusCode::kFailedPrecondition);
 }
 
+TEST(PlanCapacity, SizesThatCannotHoldWhatIsAskedForFallShort) {
+  const auto evaluate = [ramp = Ramp()](const CapacityCandidate& candidate) -> absl::StatusOr<CapacityOutcome> {
+    if (candidate.num_slots < 560) return absl::FailedPreconditionError("no room for two replicas of each");
+    return ramp(candidate);
+  };
+  const CapacityPlan plan =
+      PlanCapacity(SlotCandidates(4, 100, 1000, 1), {.target = {.mean_balancedness = 0.2}}, evaluate).value();
+  EXPECT_EQ(plan.answer->candidate.num_slots, 560);
+  EXPECT_EQ(plan.curve.front().candidate.num_slots, 560);
+}
+
 TEST(PlanCapacity, RedundantSlotsBuyBalanceWithTheRealPlanner) {
   testing::RandomProblems random(81);
   const LoadSample sample{.loads = random.Loads(2, 32)};

@@ -1,6 +1,8 @@
 #include "server/planner/forecast.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -107,6 +109,22 @@ TEST(Forecast, SubWindowsWithoutTokensSayNothing) {
     if (shrink > 0) {
       EXPECT_NEAR(after.mean.values()[i], shrink * before.mean.values()[i], 1e-2 * before.mean.values()[i]);
     }
+  }
+}
+
+TEST(Forecast, TakesTheLargestLoadsThatAnEdgeAdmits) {
+  // A report's cells end at 2^36, any window's layers at 2^53.
+  for (const auto& [experts, high] : {std::pair{4096, 0x1p36}, std::pair{16, 0x1p36}, std::pair{2, 0x1p52}}) {
+    const LoadForecast forecast = Forecast(GeneratedSeries::Alternating(32, 2, experts, high));
+    EXPECT_GT(*std::ranges::max_element(forecast.variance.values()), 0x1p60);
+    for (const double value : forecast.mean.values()) EXPECT_LE(value, high);
+  }
+}
+
+TEST(Forecast, ATraceOfATokenIsNoLoad) {
+  for (const double high : {1e-30, 1e-310}) {
+    const LoadForecast forecast = Forecast(GeneratedSeries::Alternating(8, 1, 4, high));
+    EXPECT_EQ(*std::ranges::max_element(forecast.mean.values()), 0.0);
   }
 }
 

@@ -52,6 +52,17 @@ class GeneratedSeries {
     });
   }
 
+  // Every load swings between 0 and `high`, neighbours the opposite way.
+  static std::vector<LoadMatrix> Alternating(int sub_windows, int layers, int experts, double high) {
+    std::vector<LoadMatrix> series;
+    for (int i = 0; i < sub_windows; ++i) {
+      std::vector<double> loads;
+      for (int cell = 0; cell < layers * experts; ++cell) loads.push_back((i + cell) % 2 == 0 ? high : 0.0);
+      series.push_back(LoadMatrix::Create(layers, experts, std::move(loads)).value());
+    }
+    return series;
+  }
+
  private:
   std::vector<LoadMatrix> Generate(int sub_windows, double noise, const std::function<void(int)>& advance) {
     std::vector<LoadMatrix> series;

@@ -33,6 +33,21 @@ TEST(HubTest, ReportsBecomeAPlacementThatTheSubscriberApplies) {
   EXPECT_EQ(view.summary.unchanged_reason, UnchangedReason::kNone);
 }
 
+TEST(HubTest, SharesAloneAreAVersionAndTheNextPlanKnowsThem) {
+  HubWorld world;
+  world.planner.only_shares = true;
+  world.ConnectAll();
+  world.Interval();
+  world.Deliver();
+  EXPECT_THAT(world.Violations(), IsEmpty());
+  EXPECT_EQ(AppliedBy(world, 0).revision, 1);
+  EXPECT_EQ(*world.View().in_force.placement, testing::InitialPlacement(world.spec));
+  ASSERT_NE(world.View().in_force.slot_shares, nullptr);
+  EXPECT_EQ(world.planner.shares_told(), 0);
+  world.Interval();
+  EXPECT_EQ(world.planner.shares_told(), 24);
+}
+
 TEST(HubTest, NothingIsPlannedUntilEveryRankIsReportedFor) {
   HubWorld world;
   for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(world.workers[i]->Connect(*world.hub).ok());

@@ -1,5 +1,6 @@
 #include "server/planner/replay.h"
 
+#include <cmath>
 #include <numeric>
 #include <vector>
 
@@ -166,6 +167,31 @@ TEST(Replay, AJumpOfTrafficMaySpendWhatItsWindowHasLeft) {
   const ReplayResult result = RunReplay(series, options);
   EXPECT_GT(result.fetches_by_tick[jump - kPerWindow], 8);
   EXPECT_LE(result.fetches_by_tick[jump - kPerWindow], 16);
+}
+
+TEST(Replay, TheLargestLoadsThatAnEdgeAdmitsArePlannedFor) {
+  for (const double high : {0x1p36, 0x1p49}) {
+    const ReplayResult result = RunReplay(GeneratedSeries::Alternating(16, 2, 16, high), PerLayer(3));
+    EXPECT_EQ(result.plans, 12);
+    EXPECT_GE(result.step_time, 1.0);
+    EXPECT_TRUE(std::isfinite(result.step_time));
+  }
+}
+
+TEST(Replay, TheReferencePoliciesAreReplayedAsTheEnginesRunThem) {
+  // Fetches so dear that a gate would refuse every plan.
+  const std::vector<LoadMatrix> series = GeneratedSeries(9).Drifting(24, 0.05, 0.1);
+  ReplayOptions options{.sub_windows_per_window = kPerWindow, .every = ReplayEvery::kWindow};
+  options.settings.policy = Policy::kGlobal;
+  options.settings.intra_node_bytes_per_second = 1;
+  const ReplayResult result = RunReplay(series, options);
+  EXPECT_EQ(result.plans_skipped, 0);
+  EXPECT_GT(result.fetches, 0);
+  // And a budget is refused, not dropped.
+  options.max_fetch_percent = 3.0;
+  const SerialFor serial;
+  const AdaptiveTickPlanner planner(serial);
+  EXPECT_EQ(Replay(series, Fleet(), options, planner, RealClock()).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(Replay, RefusesASeriesThatDoesNotFit) {

@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "server/balancer/balance_metrics.h"
+#include "server/balancer/feasibility/placement_check.h"
 
 namespace eplb {
 namespace {
@@ -180,6 +181,59 @@ TEST(IncrementalPlanner, HonouredGroupsStayOnTheirNodes) {
   const IncrementalPlan plan = scenario.Plan({}).value();
   for (int slot = 0; slot < 8; ++slot) EXPECT_EQ(plan.placement.layer(0)[static_cast<std::size_t>(slot)] / 3, slot / 4);
   EXPECT_GT(plan.layers[0].fetches, 0);
+}
+
+TEST(IncrementalPlanner, GroupsThatLoseTheirNodeGoWhereThereIsRoom) {
+  // Four groups of 16 experts, two on each node of four GPUs. When all of node 0 is lost, node 1 has a slot for each.
+  const Topology topology =
+      Topology::Create(
+          {.num_gpus = 8, .num_nodes = 2, .num_groups = 4, .num_slots = 128, .excluded_gpus = {0, 1, 2, 3}})
+          .value();
+  std::vector<std::int32_t> slots;
+  std::vector<double> loads;
+  for (int slot = 0; slot < 128; ++slot) slots.push_back(slot / 64 * 32 + slot % 32);
+  for (int expert = 0; expert < 64; ++expert) loads.push_back(10.0 + expert);
+  Scenario scenario{topology, {Loads({loads})}, Slots(64, {slots})};
+  scenario.constraints.honour_groups = true;
+  const IncrementalPlan plan = scenario.Plan({.max_fetches_per_layer = 3}).value();
+  EXPECT_EQ(CheckPlacement(plan.placement, scenario.constraints, topology), absl::OkStatus());
+  EXPECT_GE(plan.layers[0].fetches, 32);
+  EXPECT_LE(plan.layers[0].fetches, 32 + 3);
+}
+
+TEST(IncrementalPlanner, AReplicaOffItsGroupsNodeIsMovedBeforeAnythingIsBalanced) {
+  // Groups {0, 1, 2} and {3, 4, 5}; experts 2 and 3 are on each other's node. Balance alone would split expert 0.
+  const Topology topology = Topology::Create({.num_gpus = 4, .num_nodes = 2, .num_groups = 2, .num_slots = 8}).value();
+  Scenario scenario{topology, {Loads({{90, 10, 10, 10, 10, 10}})}, Slots(6, {{0, 1, 3, 3, 2, 4, 5, 4}})};
+  scenario.constraints.honour_groups = true;
+  const IncrementalPlan one = scenario.Plan({.max_fetches_per_layer = 1}).value();
+  EXPECT_EQ(one.layers[0].repairs, 1);
+  EXPECT_EQ(one.layers[0].fetches, 1);
+  EXPECT_TRUE(one.layers[0].budget_exhausted);
+  const IncrementalPlan plan = scenario.Plan({}).value();
+  EXPECT_EQ(CheckPlacement(plan.placement, scenario.constraints, topology), absl::OkStatus());
+}
+
+TEST(IncrementalPlanner, ABalancedLayerStillRegainsItsReplicas) {
+  // Three GPUs hold every expert twice; GPU 2 dies, and what it held is wanted twice again.
+  const Topology topology = Topology::Create({.num_gpus = 3, .num_slots = 9, .excluded_gpus = {2}}).value();
+  Scenario scenario{topology, {Loads({{10, 10, 10}})}, Slots(3, {{0, 1, -1, 2, 1, -1, 0, 2, -1}})};
+  scenario.constraints.min_replicas = 2;
+  const IncrementalPlan plan = scenario.Plan({.max_fetches_per_layer = 3, .min_balancedness = 0.5}).value();
+  for (const std::int32_t replicas : CountReplicas(plan.placement.layer(0), 3)) EXPECT_EQ(replicas, 2);
+  EXPECT_FALSE(plan.layers[0].budget_exhausted);
+  EXPECT_EQ(plan.layers[0].fetches, plan.layers[0].repairs);
+  // The budget for it is kept.
+  const IncrementalPlan one = scenario.Plan({.max_fetches_per_layer = 1, .min_balancedness = 0.5}).value();
+  EXPECT_EQ(one.layers[0].fetches, 1);
+  EXPECT_TRUE(one.layers[0].budget_exhausted);
+}
+
+TEST(IncrementalPlanner, ABalancedLayerMissesNothing) {
+  const Scenario scenario{Even(2, 4), {Loads({{50, 40, 40, 30}})}, Slots(4, {{0, 1, 2, 3}})};
+  const IncrementalPlan plan = scenario.Plan({.max_fetches_per_layer = 3, .min_balancedness = 0.5}).value();
+  EXPECT_EQ(plan.placement, scenario.current);
+  EXPECT_FALSE(plan.layers[0].budget_exhausted);
 }
 
 }  // namespace

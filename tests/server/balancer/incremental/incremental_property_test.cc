@@ -8,6 +8,8 @@
 
 #include "gtest/gtest.h"
 #include "server/balancer/balance_metrics.h"
+#include "server/balancer/feasibility/feasibility.h"
+#include "server/balancer/feasibility/placement_check.h"
 #include "server/balancer/incremental/incremental_planner.h"
 #include "server/balancer/incremental/layer_planner.h"
 #include "server/base/thread_team.h"
@@ -67,6 +69,7 @@ Problem AnyProblem(testing::RandomProblems& random) {
   PlacementConstraints constraints;
   if (random.Int(0, 2) == 0) constraints.min_replicas = random.Int(1, 2);
   if (random.Int(0, 2) == 0) constraints.min_nodes_per_expert = random.Int(1, 2);
+  constraints.honour_groups = constraints.min_nodes_per_expert == 1 && random.Int(0, 1) == 0;
   if (random.Int(0, 3) == 0) {
     for (int layer = 0; layer < layers; ++layer) {
       constraints.slot_budget_per_layer.push_back(random.Int(experts, topology.num_slots()));
@@ -135,6 +138,50 @@ TEST(IncrementalProperty, EveryPlanKeepsEveryRule) {
   }
 }
 
+TEST(IncrementalProperty, WithoutALimitEveryGroupEndsOnItsNodeWhereThatCanBe) {
+  testing::RandomProblems random(37);
+  int honoured = 0;
+  for (int round = 0; round < 600; ++round) {
+    SCOPED_TRACE(round);
+    Problem problem = AnyProblem(random);
+    problem.constraints.min_replicas = 1;
+    problem.constraints.min_nodes_per_expert = 1;
+    problem.constraints.honour_groups = true;
+    problem.options.max_fetches_per_layer.reset();
+    problem.options.max_fetches.reset();
+    const Placement& current = problem.current;
+    const absl::Status feasible =
+        CheckFeasible(problem.constraints, current.num_layers(), current.num_experts(), problem.topology, &current);
+    const absl::StatusOr<IncrementalPlan> plan = Plan(problem, SerialFor());
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    if (!feasible.ok()) continue;
+    EXPECT_EQ(CheckPlacement(plan->placement, problem.constraints, problem.topology), absl::OkStatus());
+    ++honoured;
+  }
+  EXPECT_GT(honoured, 200);
+}
+
+TEST(IncrementalProperty, WhatABudgetLeavesOffItsGroupsNodeComesHomePlanByPlan) {
+  testing::RandomProblems random(38);
+  int honoured = 0;
+  for (int round = 0; round < 100; ++round) {
+    SCOPED_TRACE(round);
+    Problem problem = AnyProblem(random);
+    problem.constraints = {.honour_groups = true};
+    problem.options.max_fetches_per_layer = 3;
+    problem.options.max_fetches.reset();
+    if (!CheckFeasible(problem.constraints, problem.current.num_layers(), problem.current.num_experts(),
+                       problem.topology, &problem.current)
+             .ok()) {
+      continue;
+    }
+    for (int plans = 0; plans < 60; ++plans) problem.current = Plan(problem, SerialFor())->placement;
+    EXPECT_EQ(CheckPlacement(problem.current, problem.constraints, problem.topology), absl::OkStatus());
+    ++honoured;
+  }
+  EXPECT_GT(honoured, 30);
+}
+
 TEST(IncrementalProperty, TheAnswerDoesNotDependOnThreads) {
   testing::RandomProblems random(32);
   const ThreadTeam team(3);
@@ -150,6 +197,12 @@ TEST(IncrementalProperty, PlanningAgainFromThePlanWithoutALimitChangesNothing) {
     Problem problem = AnyProblem(random);
     problem.options.max_fetches_per_layer.reset();
     problem.options.max_fetches.reset();
+    // Groups that find no room for all their replicas are placed as far as they can be, which has no fixed point.
+    const int layers = problem.current.num_layers();
+    const int experts = problem.current.num_experts();
+    problem.constraints.honour_groups &=
+        CheckConstraints(problem.constraints, layers, experts, problem.topology).ok() &&
+        CheckFeasible(problem.constraints, layers, experts, problem.topology, &problem.current).ok();
     problem.current = Plan(problem, SerialFor())->placement;
     EXPECT_TRUE(Plan(problem, SerialFor())->placement == problem.current);
   }
@@ -247,7 +300,7 @@ TEST(IncrementalProperty, TheFirstMoveIsTheBestOfAll) {
     const PlacementConstraints constraints;
     LayerPlanner planner(topology, constraints, experts, 2);
     const std::vector<LayerSample> samples = {{.loads = loads.layer(0)}};
-    const LayerMoves moves = planner.Plan(0, current.layer(0), samples, 2);
+    const LayerMoves moves = planner.Plan(0, current.layer(0), samples, {.max_fetches = 2});
     const double best = BestSingleMove(topology, current, loads, 2);
     const double found = moves.moves.empty() ? 0.0 : moves.moves[0].gain / moves.moves[0].fetches;
     // The search ranks by the slope of the power mean, which is a little below the gain itself.

@@ -94,5 +94,18 @@ TEST(NodesForGroups, CountsWhatSlotsCanHold) {
   EXPECT_EQ(NodesForGroups(topology, 12, 2)[1].room, 0);
 }
 
+TEST(GroupPacking, AsManyGroupsAndNodesAsThereMayBeEndInTime) {
+  // 4096 groups on 4096 nodes are 10^10 comparisons of nodes where each is compared with all before it.
+  std::vector<double> loads;
+  for (int group = 0; group < 4096; ++group) loads.push_back(1.0 + group);
+  const std::vector<GroupPacking::Node> nodes(4096, {.speed = 1, .room = 1, .least = 0});
+  GroupPacking packing;
+  std::vector<int> held(nodes.size(), 0);
+  for (const std::int32_t node : packing.Run(loads, nodes)) ++held[Index(node)];
+  EXPECT_EQ(held, std::vector<int>(nodes.size(), 1));
+  EXPECT_EQ(packing.max(), 4096.0);
+  EXPECT_FALSE(packing.proven());
+}
+
 }  // namespace
 }  // namespace eplb

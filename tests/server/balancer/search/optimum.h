@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -22,14 +23,23 @@ class Optimum {
     std::vector<int> slots_on;  // [gpus]
     std::vector<double> speed;  // [gpus]
     bool allow_twins = false;
+    // Rules, none by default.
+    std::vector<int> node_of_gpu = {};  // [gpus]; empty: one node
+    int min_replicas = 1;
+    int min_nodes = 1;
+    int num_groups = 0;   // groups of consecutive experts that share a node each; 0: none
+    int slot_budget = 0;  // most replicas; 0: every slot is filled
   };
 
   explicit Optimum(Problem problem) : problem_(std::move(problem)) {}
 
   double Find() {
     const int slots = std::accumulate(problem_.slots_on.begin(), problem_.slots_on.end(), 0);
-    counts_.assign(problem_.loads.size(), 1);
-    ChooseCounts(0, slots - static_cast<int>(problem_.loads.size()));
+    counts_.assign(problem_.loads.size(), problem_.min_replicas);
+    const int least = problem_.min_replicas * static_cast<int>(problem_.loads.size());
+    // A budget need not be spent.
+    const int most = problem_.slot_budget > 0 ? std::min(slots, problem_.slot_budget) : slots;
+    for (int used = problem_.slot_budget > 0 ? least : most; used <= most; ++used) ChooseCounts(0, used - least);
     return best_;
   }
 
@@ -41,16 +51,32 @@ class Optimum {
 
   void ChooseCounts(std::size_t expert, int spare) {
     if (expert + 1 == counts_.size()) {
-      counts_[expert] = 1 + spare;
+      counts_[expert] = problem_.min_replicas + spare;
       if (problem_.allow_twins || counts_[expert] <= static_cast<int>(problem_.slots_on.size())) PlaceCounts();
       return;
     }
     for (int more = 0; more <= spare; ++more) {
-      counts_[expert] = 1 + more;
+      counts_[expert] = problem_.min_replicas + more;
       if (!problem_.allow_twins && counts_[expert] > static_cast<int>(problem_.slots_on.size())) break;
       ChooseCounts(expert + 1, spare - more);
     }
-    counts_[expert] = 1;
+    counts_[expert] = problem_.min_replicas;
+  }
+
+  int NodeOf(std::size_t gpu) const { return problem_.node_of_gpu.empty() ? 0 : problem_.node_of_gpu[gpu]; }
+
+  bool KeepsRules() const {
+    std::vector<std::set<int>> nodes(problem_.loads.size());
+    for (std::size_t gpu = 0; gpu < held_.size(); ++gpu) {
+      for (const std::size_t expert : held_[gpu]) nodes[expert].insert(NodeOf(gpu));
+    }
+    const std::size_t group_size = problem_.num_groups > 0 ? nodes.size() / Index(problem_.num_groups) : 0;
+    for (std::size_t expert = 0; expert < nodes.size(); ++expert) {
+      if (static_cast<int>(nodes[expert].size()) < problem_.min_nodes) return false;
+      if (group_size == 0) continue;
+      if (nodes[expert].size() > 1 || nodes[expert] != nodes[expert / group_size * group_size]) return false;
+    }
+    return true;
   }
 
   void PlaceCounts() {
@@ -68,6 +94,7 @@ class Optimum {
 
   void Place(std::size_t index, std::size_t first_gpu) {
     if (index == replicas_.size()) {
+      if (!KeepsRules()) return;
       double max = 0;
       for (std::size_t gpu = 0; gpu < gpu_load_.size(); ++gpu)
         max = std::max(max, gpu_load_[gpu] / problem_.speed[gpu]);
@@ -96,7 +123,7 @@ class Optimum {
   bool SameAsEarlier(std::size_t gpu, std::size_t first) const {
     if (!held_[gpu].empty()) return false;
     for (std::size_t other = first; other < gpu; ++other) {
-      if (held_[other].empty() && problem_.slots_on[other] == problem_.slots_on[gpu] &&
+      if (held_[other].empty() && NodeOf(other) == NodeOf(gpu) && problem_.slots_on[other] == problem_.slots_on[gpu] &&
           problem_.speed[other] == problem_.speed[gpu]) {
         return true;
       }

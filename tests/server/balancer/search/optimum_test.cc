@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "server/balancer/balance_metrics.h"
+#include "server/balancer/balancer.h"
 #include "server/balancer/lower_bound.h"
 #include "server/balancer/reference/reference_policy.h"
 #include "server/balancer/search/layer_search.h"
@@ -107,6 +108,61 @@ TEST(SearchOnUnevenFleets, IsWithinTwoPercentOfTheOptimumOnAverage) {
   EXPECT_LE(sum / rounds, 0.02);
   RecordProperty("mean_excess_ppm", static_cast<int>(sum / rounds * 1e6));
 }
+
+// The bound and the plan of one layer under rules, against all placements that keep them, also those that leave slots
+// empty, which the search does only where it must.
+class RulesAgainstOptimum : public ::testing::Test {
+ protected:
+  void Compare(const PlacementConstraints& constraints, int num_groups, std::uint64_t seed) {
+    testing::RandomProblems random(seed);
+    int rounds = 0;
+    int tight = 0;
+    double sum = 0;
+    while (rounds < 25) {
+      const int experts = num_groups > 1 ? 2 * num_groups : random.Int(3, 4);
+      const Topology topology = Topology::Create({.num_gpus = 4,
+                                                  .num_nodes = 2,
+                                                  .num_groups = num_groups,
+                                                  .num_slots = 4 * random.Int(2, 2),
+                                                  .gpu_speed = {1.0, 1.0 + random.Int(0, 1), 1.0, 1.0}})
+                                    .value();
+      PlacementConstraints rules = constraints;
+      const std::vector<LoadSample> samples = {
+          {.loads = LoadMatrix::Create(1, experts, LognormalLoads(experts, 1.0, &random)).value()}};
+      if (!rules.slot_budget_per_layer.empty()) rules.slot_budget_per_layer = {random.Int(experts, 7)};
+      const absl::StatusOr<RebalancePlan> plan =
+          PlanRebalance({.topology = &topology, .samples = samples, .constraints = rules},
+                        {.policy = Policy::kOptimized}, SerialFor());
+      ASSERT_TRUE(plan.ok()) << plan.status();
+      const auto loads = samples[0].loads.layer(0);
+      const double optimum =
+          Optimum({.loads = {loads.begin(), loads.end()},
+                   .slots_on = std::vector<int>(4, topology.slots_on(0)),
+                   .speed = {topology.speed(0), topology.speed(1), 1.0, 1.0},
+                   .node_of_gpu = {0, 0, 1, 1},
+                   .min_replicas = rules.min_replicas,
+                   .min_nodes = rules.min_nodes_per_expert,
+                   .num_groups = rules.honour_groups ? num_groups : 0,
+                   .slot_budget = rules.slot_budget_per_layer.empty() ? 8 : rules.slot_budget_per_layer[0]})
+              .Find();
+      const LayerReport& report = plan->layers[0];
+      EXPECT_GT(report.lower_bound, 0);
+      EXPECT_LE(report.lower_bound, optimum * (1 + 1e-9)) << rounds;
+      EXPECT_GE(report.after.max, optimum * (1 - 1e-9)) << rounds;
+      tight += report.lower_bound >= 0.8 * optimum;
+      sum += report.after.max / optimum - 1;
+      ++rounds;
+    }
+    EXPECT_GT(tight, 10);
+    RecordProperty("mean_excess_ppm", static_cast<int>(sum / rounds * 1e6));
+  }
+};
+
+TEST_F(RulesAgainstOptimum, TwoReplicasOfEach) { Compare({.min_replicas = 2}, 1, 31); }
+TEST_F(RulesAgainstOptimum, TwoNodesForEach) { Compare({.min_nodes_per_expert = 2}, 1, 32); }
+TEST_F(RulesAgainstOptimum, GroupsOnTheirNodes) { Compare({.honour_groups = true}, 2, 33); }
+TEST_F(RulesAgainstOptimum, GroupsOfTwoOnTheirNodes) { Compare({.honour_groups = true}, 3, 34); }
+TEST_F(RulesAgainstOptimum, SlotBudgets) { Compare({.slot_budget_per_layer = {0}}, 1, 35); }
 
 struct TwinCase {
   const char* name;
