@@ -248,7 +248,7 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   std::uint64_t watches_opened_ EPLB_GUARDED_BY(mutex_) = 0;
   std::string last_subscriber_ EPLB_GUARDED_BY(mutex_);
   int behind_told_ EPLB_GUARDED_BY(mutex_) = 0;
-  std::string behind_error_ EPLB_GUARDED_BY(mutex_);  // the newest about workers that are behind
+  std::string behind_error_ EPLB_GUARDED_BY(mutex_);      // the newest about workers that are behind
   bool operator_spoke_ EPLB_GUARDED_BY(mutex_) = false;   // control_ is not from hellos
   std::uint64_t generation_ EPLB_GUARDED_BY(mutex_) = 0;  // counts what makes a plan out of date
   absl::Duration tick_due_ EPLB_GUARDED_BY(mutex_) = absl::InfiniteDuration();
