@@ -129,8 +129,9 @@ std::optional<DeploymentLoop::PlanJob> DeploymentLoop::PrepareTick(absl::Duratio
 }
 
 UnchangedReason DeploymentLoop::WhyNotPlan(absl::Duration now, bool force) const {
-  const auto counts = [&registry = registry_](std::string_view worker_id) {
-    const WorkerRecord* record = registry.Find(worker_id);
+  const WorkerRegistry* const registry = &registry_;  // for a function that is called under the lock alone
+  const auto counts = [registry](std::string_view worker_id) {
+    const WorkerRecord* record = registry->Find(worker_id);
     return record != nullptr && record->liveness != Liveness::kExcluded;
   };
   if (tracker_.ContentsAwaitedFrom(now, counts)) return UnchangedReason::kAwaitingWorkers;
