@@ -20,6 +20,7 @@ class AscendingOrder {
 
  private:
   void SortByRank(std::span<const float> values);
+  template <unsigned kDigitBits>
   void SortByRadix(std::span<const float> values);
 
   FlatArray<std::int32_t> keys_;

@@ -8,17 +8,32 @@ namespace eplb {
 namespace {
 
 constexpr double kLeastPressureGain = 1e-9;
+// Beyond so many an insertion sort is slower than one from scratch.
+constexpr int kMovesPerExpert = 8;
 
 }  // namespace
 
 void CountRefinement::SortRuns(const ReplicaLayout& layout) {
-  order_.Resize(layout.num_experts);
-  for (int expert = 0; expert < layout.num_experts; ++expert) order_[expert] = expert;
-  std::ranges::sort(order_, [&layout](std::int32_t left, std::int32_t right) {
+  const auto heavier = [&layout](std::int32_t left, std::int32_t right) {
     return layout.replica_load[left] != layout.replica_load[right]
                ? layout.replica_load[left] > layout.replica_load[right]
                : left < right;
-  });
+  };
+  if (order_.size() != layout.num_experts) {
+    order_.Resize(layout.num_experts);
+    for (int expert = 0; expert < layout.num_experts; ++expert) order_[expert] = expert;
+  }
+  // The order is that of the last counts, which mostly differ in a few experts: insertion. Else it is sorted from
+  // there.
+  int moves_left = kMovesPerExpert * layout.num_experts;
+  for (int i = 1; i < layout.num_experts && moves_left > 0; ++i) {
+    const std::int32_t expert = order_[i];
+    int place = i;
+    for (; place > 0 && heavier(expert, order_[place - 1]); --place) order_[place] = order_[place - 1];
+    order_[place] = expert;
+    moves_left -= i - place;
+  }
+  if (moves_left <= 0) std::ranges::sort(order_, heavier);
 }
 
 // Walks down the heavy end and up the light end of the runs at once.

@@ -66,12 +66,8 @@ bool PairExchange::RunWith(int gpu, int hottest, ReplicaLayout* layout) {
 
 void PairExchange::OrderByLoad(const ReplicaLayout& layout) {
   by_load_.Resize(layout.num_gpus);
-  for (int gpu = 0; gpu < layout.num_gpus; ++gpu) by_load_[gpu] = gpu;
-  std::ranges::sort(by_load_, [&layout](std::int32_t left, std::int32_t right) {
-    const double left_load = layout.LoadPerSpeed(left);
-    const double right_load = layout.LoadPerSpeed(right);
-    return left_load != right_load ? left_load < right_load : left < right;
-  });
+  for (int gpu = 0; gpu < layout.num_gpus; ++gpu) by_load_[gpu] = {layout.LoadPerSpeed(gpu), gpu};
+  std::ranges::sort(by_load_);
 }
 
 bool PairExchange::Run(WorkMeter* work, ReplicaLayout* layout) {
@@ -79,7 +75,7 @@ bool PairExchange::Run(WorkMeter* work, ReplicaLayout* layout) {
   if (layout->slots_on(hottest) < kLeastSlots) return false;
   List(hottest, *layout, &hot_);
   OrderByLoad(*layout);
-  for (const std::int32_t gpu : by_load_) {
+  for (const auto& [load, gpu] : by_load_) {
     if (gpu == hottest || work->exhausted()) break;
     const int slots = layout->slots_on(gpu);
     if (slots < 2) continue;

@@ -2,6 +2,7 @@
 #define EPLB_SERVER_BALANCER_SEARCH_PAIR_EXCHANGE_H_
 
 #include <cstdint>
+#include <utility>
 
 #include "server/balancer/search/flat_array.h"
 #include "server/balancer/search/replica_layout.h"
@@ -36,7 +37,7 @@ class PairExchange {
   Pairs hot_;
   Pairs cool_;
   FlatArray<float> no_handicap_;
-  FlatArray<std::int32_t> by_load_;
+  FlatArray<std::pair<double, std::int32_t>> by_load_;  // load per speed, and GPU
 };
 
 }  // namespace eplb
