@@ -105,7 +105,8 @@ MoveAllocation AllocateMoves(std::span<const LayerMoves> layers, std::int64_t ma
   std::ranges::stable_sort(offers, [](const Offer& a, const Offer& b) { return a.rate() > b.rate(); });
   std::vector<char> closed(layers.size(), 0);  // an earlier offer of the layer was not taken whole
   for (const Offer& offer : offers) {
-    if (price.usual_fetches && allocation.fetches >= *price.usual_fetches && !(offer.rate() > price.extra_tokens)) break;
+    if (price.usual_fetches && allocation.fetches >= *price.usual_fetches && !(offer.rate() > price.extra_tokens))
+      break;
     if (At(closed, offer.layer)) continue;
     const std::vector<Move>& moves = At(layers, offer.layer).moves;
     int& taken = At(allocation.taken, offer.layer);

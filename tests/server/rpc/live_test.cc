@@ -326,12 +326,19 @@ class PausedDeployment {
     worker_->Send(HelloMessage());
     EXPECT_TRUE(worker_->Read().has_value());
     EXPECT_TRUE(hub_->UpdateDeployment("prod/r1", {.mode = DeploymentMode::kPaused}, false).ok());
+    // With the second one counted the first has opened its sub-window.
     worker_->Send(ReportMessage(1));
-    WaitUntil([&] { return hub_->GetPlacement("prod/r1")->workers[0].reports == 1; });
+    worker_->Send(ReportMessage(2));
+    WaitUntil([&] { return hub_->GetPlacement("prod/r1")->workers[0].reports == 2; });
     clock_.Advance(absl::Seconds(5));
     hub_->RunDue();
+    watch_.emplace(*stub, WatchMessage());  // without a subscriber nothing is published
+    WaitUntil([&] { return hub_->GetPlacement("prod/r1")->workers[0].watching; });
   }
-  ~PausedDeployment() { worker_->Cancel(); }
+  ~PausedDeployment() {
+    worker_->Cancel();
+    watch_->Cancel();
+  }
 
   grpc::Status Publish(v1::RebalanceResponse& response) {
     v1::RebalanceRequest request;
@@ -351,6 +358,7 @@ class PausedDeployment {
   const std::unique_ptr<Hub> hub_ = CreateHub({}, clock_, planner_, nullptr);
   std::optional<InProcessServer> server_;
   std::optional<TelemetryClient> worker_;
+  std::optional<WatchClient> watch_;
 };
 
 constexpr int kPlenty = 1 << 20;
