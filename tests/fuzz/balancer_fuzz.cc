@@ -182,6 +182,17 @@ void CheckRefusal(const RebalanceProblem& problem, RebalanceOptions options) {
   EPLB_CHECK(!PlanRebalance(problem, options, SerialFor()).ok());
 }
 
+// A GPU may have more slots than there are experts for it: there alone twins are made.
+bool SlotsOutnumber(const RebalanceProblem& problem) {
+  const Topology& topology = *problem.topology;
+  const int experts = problem.samples[0].loads.num_experts();
+  if (problem.constraints.honour_groups) return true;
+  for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
+    if (!topology.excluded(gpu) && topology.slots_on(gpu) > experts) return true;
+  }
+  return false;
+}
+
 void CheckPlan(const RebalanceProblem& problem, const RebalanceOptions& options, const RebalancePlan& plan) {
   const LoadMatrix& loads = problem.samples[0].loads;
   const Topology& topology = *problem.topology;
@@ -213,10 +224,7 @@ void CheckPlan(const RebalanceProblem& problem, const RebalanceOptions& options,
   }
   if (plan.policy == Policy::kOptimized && options.budget.unlimited()) {
     EPLB_CHECK(CheckPlacement(plan.placement, problem.constraints, topology).ok());
-    // Only where a GPU has more slots than there are experts that may be on it are there twins.
-    int most_slots = 0;
-    for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) most_slots = std::max(most_slots, topology.slots_on(gpu));
-    EPLB_CHECK(plan.twins() == 0 || problem.constraints.honour_groups || most_slots > loads.num_experts());
+    EPLB_CHECK(plan.twins() == 0 || SlotsOutnumber(problem));
   }
   if (plan.policy == Policy::kOptimized && !options.budget.unlimited()) CheckIncrement(problem, options, plan);
 }
