@@ -70,8 +70,7 @@ ReplayOptions OptionsOf(const ReplayFlags& flags, const LoadSeriesShape& shape) 
 
 absl::Status CheckFlags(const ReplayFlags& flags) {
   const RebalanceOptions plan = flags.plan.Options();
-  const bool is_reference = plan.policy == Policy::kGlobal || plan.policy == Policy::kHierarchical;
-  if (!is_reference || (plan.budget.unlimited() && !flags.max_fetch_percent)) return absl::OkStatus();
+  if (!IsReference(plan.policy) || (plan.budget.unlimited() && !flags.max_fetch_percent)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("--moves-per-layer, --moves-total, --move-bytes and --max-fetch-percent need the optimized policy: ",
                    std::string(PolicyName(plan.policy)), " knows no budget"));

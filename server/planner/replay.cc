@@ -15,8 +15,6 @@
 namespace eplb {
 namespace {
 
-bool IsReference(Policy policy) { return policy == Policy::kGlobal || policy == Policy::kHierarchical; }
-
 absl::Status CheckReplay(std::span<const LoadMatrix> series, const ReplayOptions& options) {
   FieldErrors errors;
   if (options.sub_windows_per_window < 1) {

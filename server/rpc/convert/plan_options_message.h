@@ -30,8 +30,6 @@ struct RequestedPlan {
 
 // kAuto for POLICY_UNSPECIFIED; nullopt for a number that is no policy.
 std::optional<Policy> PolicyFromMessage(v1::Policy policy);
-// Whether it is one of the published algorithms, which know neither budgets nor rules.
-bool IsReferencePolicy(Policy policy);
 // POLICY_UNSPECIFIED for kAuto.
 v1::Policy PolicyMessage(Policy policy);
 

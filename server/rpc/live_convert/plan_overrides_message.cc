@@ -59,10 +59,10 @@ PlanOverrides ReadPlanOverrides(const v1::PlanOptions& message, std::string_view
   overrides.work_limit = ReadNumber<std::int64_t>(own, "work_limit", message.work_limit(), limits.max_work);
   if (message.honour_groups()) overrides.honour_groups = true;
   if (message.has_budget()) ReadBudget(message.budget(), overrides, own);
-  if (overrides.policy && IsReferencePolicy(*overrides.policy) && overrides.budget && !overrides.budget->unlimited()) {
+  if (overrides.policy && IsReference(*overrides.policy) && overrides.budget && !overrides.budget->unlimited()) {
     own.Add("budget", "", "needs the optimized policy");
   }
-  if (overrides.policy && IsReferencePolicy(*overrides.policy) && overrides.work_limit) {
+  if (overrides.policy && IsReference(*overrides.policy) && overrides.work_limit) {
     own.Add("work_limit", absl::StrCat(*overrides.work_limit), "needs the optimized policy");
   }
   if (message.has_gate()) ReadGate(message.gate(), overrides, own);
