@@ -68,16 +68,42 @@ void PlanFlags::AddRulesTo(CLI::App& app) {
       ->group("Plan");
 }
 
+void PlanFlags::AddLayoutTo(CLI::App& app) {
+  app.add_option(
+         "--slot-budgets", slot_budgets_,
+         "Most slots used in each layer, as in 280,288,...; the rest stay empty. One number counts for all [all "
+         "slots]")
+      ->type_name("N,...")
+      ->delimiter(',')
+      ->check(InRange(1, kMaxSlots))
+      ->group("Plan");
+  app.add_flag("--move-local-slots", move_local_slots_, "Experts that stay on their GPU need not keep their slot there")
+      ->group("Plan");
+  app.add_option("--max-transfers-per-gpu", max_transfers_per_gpu_,
+                 "Most experts that one GPU stages, sends or receives in one step of the transfers [the server's, 1]")
+      ->type_name("N")
+      ->check(InRange(1, kMaxSlots))
+      ->group("Plan");
+}
+
 RebalanceOptions PlanFlags::Options() const {
   return RebalanceOptions{.policy = *PolicyFromName(policy_),
                           .work_limit = work_limit_,
                           .budget = {.per_layer = moves_per_layer_, .total = moves_total_, .bytes = move_bytes_},
-                          .bytes_per_expert = bytes_per_expert_};
+                          .bytes_per_expert = bytes_per_expert_,
+                          .max_transfers_per_gpu = max_transfers_per_gpu_};
 }
 
-PlacementConstraints PlanFlags::Constraints() const {
-  return PlacementConstraints{
-      .min_replicas = min_replicas_, .min_nodes_per_expert = min_nodes_, .honour_groups = honour_groups_};
+PlacementConstraints PlanFlags::Constraints(int num_layers) const {
+  PlacementConstraints constraints{.min_replicas = min_replicas_,
+                                   .min_nodes_per_expert = min_nodes_,
+                                   .honour_groups = honour_groups_,
+                                   .stable_local_slots = !move_local_slots_,
+                                   .slot_budget_per_layer = slot_budgets_};
+  if (slot_budgets_.size() == 1) {
+    constraints.slot_budget_per_layer.assign(static_cast<std::size_t>(num_layers), slot_budgets_.front());
+  }
+  return constraints;
 }
 
 }  // namespace eplb

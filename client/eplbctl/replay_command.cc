@@ -33,6 +33,8 @@ constexpr char kReplayFooter[] =
     "placement then in force, and fetches are counted. The reference policies (hierarchical, global) plan anew each "
     "time\n"
     "for the window that has passed, as the engines do, and know neither budget nor gate.\n\n"
+    "With --traffic-shares plans choose what share of its expert's traffic each replica takes, and each sub-window is\n"
+    "scored with the shares then in force; what --compare shows besides has equal ones.\n\n"
     "JSON keys: step_time, balancedness, fetch_percent (per window, of all slots), plan_ms_median, plans, windows,\n"
     "plans_skipped (that published nothing), fetches, gate {fetches_refused, gain_gpu_seconds, cost_gpu_seconds,\n"
     "saved_gpu_seconds}.";
@@ -44,6 +46,7 @@ struct ReplayFlags {
   PlanFlags plan;
   GateFlags gate;
   std::string every = "sub";
+  bool traffic_shares = false;
   std::optional<double> max_fetch_percent;
   int history = 32;
   bool compare = false;
@@ -59,10 +62,11 @@ ReplayOptions OptionsOf(const ReplayFlags& flags, const LoadSeriesShape& shape) 
   options.settings.work_limit = plan.work_limit;
   options.constraints = flags.plan.Constraints();
   options.settings.honour_groups = options.constraints.honour_groups;
+  options.settings.traffic_shares = flags.traffic_shares;
   if (plan.bytes_per_expert > 0) options.settings.bytes_per_expert = plan.bytes_per_expert;
   // A bound on what a window may fetch is a budget too.
   if (!plan.budget.unlimited() || flags.max_fetch_percent) options.settings.budget = plan.budget;
-  flags.gate.ApplyTo(options.settings);
+  options.settings = Overlay(options.settings, flags.gate.Overrides());
   options.max_fetch_percent = flags.max_fetch_percent;
   options.history_sub_windows = flags.history;
   return options;
@@ -108,6 +112,9 @@ Command AddReplayCommand(CLI::App& root) {
       ->capture_default_str()
       ->group("Plan");
   flags->plan.AddTo(*app, ", by each plan");
+  app->add_flag("--traffic-shares", flags->traffic_shares,
+                "Choose the share of its expert's traffic that each replica gets, and score with these shares")
+      ->group("Plan");
   app->add_option("--max-fetch-percent", flags->max_fetch_percent, "Most fetches in one window, in % of all slots")
       ->type_name("P")
       ->check(InRange(0.0, 1e6))

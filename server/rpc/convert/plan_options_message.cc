@@ -120,6 +120,12 @@ RequestedPlan ReadPlanOptions(const v1::PlanOptions& message, std::int64_t bytes
   return plan;
 }
 
+void WriteBudget(const MoveBudget& budget, v1::MoveBudget& message) {
+  if (budget.per_layer) message.set_per_layer(*budget.per_layer);
+  if (budget.total) message.set_total(*budget.total);
+  if (budget.bytes) message.set_bytes(*budget.bytes);
+}
+
 PlacementConstraints ReadConstraints(const v1::PlacementConstraints& message, bool honour_groups, Policy policy,
                                      const ConstraintsShape& shape, FieldErrors& errors) {
   PlacementConstraints constraints{

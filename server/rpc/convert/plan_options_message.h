@@ -38,6 +38,9 @@ v1::Policy PolicyMessage(Policy policy);
 RequestedPlan ReadPlanOptions(const v1::PlanOptions& message, std::int64_t bytes_per_expert, bool has_current,
                               const PlanDefaults& defaults, const RequestLimits& limits, FieldErrors& errors);
 
+// States the bounds that the budget has; the rest stay unset.
+void WriteBudget(const MoveBudget& budget, v1::MoveBudget& message);
+
 // Shape that constraints are checked against.
 struct ConstraintsShape {
   int num_layers = 0;

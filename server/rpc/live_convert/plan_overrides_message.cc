@@ -25,26 +25,10 @@ void ReadBudget(const v1::MoveBudget& message, PlanOverrides& overrides, FieldEr
   overrides.budget = budget;
 }
 
-void WriteBudget(const MoveBudget& budget, v1::MoveBudget& message) {
-  if (budget.per_layer) message.set_per_layer(*budget.per_layer);
-  if (budget.total) message.set_total(*budget.total);
-  if (budget.bytes) message.set_bytes(*budget.bytes);
-}
-
 bool StatesGate(const PlanOverrides& overrides) {
   return overrides.gate_disabled || overrides.horizon || overrides.intra_node_bytes_per_second ||
          overrides.inter_node_bytes_per_second || overrides.hysteresis_ratio || overrides.expert_time_ratio ||
          overrides.min_balancedness;
-}
-
-void WriteGate(const PlanOverrides& overrides, v1::GateOptions& message) {
-  message.set_disabled(overrides.gate_disabled.value_or(false));
-  if (overrides.horizon) WriteDuration(*overrides.horizon, *message.mutable_horizon());
-  message.set_intra_node_bytes_per_second(overrides.intra_node_bytes_per_second.value_or(0));
-  message.set_inter_node_bytes_per_second(overrides.inter_node_bytes_per_second.value_or(0));
-  if (overrides.hysteresis_ratio) message.set_hysteresis_ratio(*overrides.hysteresis_ratio);
-  message.set_expert_time_ratio(overrides.expert_time_ratio.value_or(0));
-  message.set_min_balancedness(overrides.min_balancedness.value_or(0));
 }
 
 }  // namespace
