@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "client/eplbctl/flag_checks.h"
 #include "server/model/limits.h"
 
@@ -30,7 +31,8 @@ void PlanFlags::AddPolicyTo(CLI::App& app) {
       ->type_name("auto|hierarchical|global|optimized")
       ->capture_default_str()
       ->group("Plan");
-  app.add_option("--work-limit", work_limit_, "Most moves evaluated in each layer, 0 for the policy's own limit")
+  app.add_option("--work-limit", work_limit_,
+                 "Most moves evaluated in each layer by policy optimized, 0 for its own limit")
       ->type_name("N")
       ->check(InRange(std::int64_t{0}, kMaxBytes))
       ->group("Plan");
@@ -84,6 +86,13 @@ void PlanFlags::AddLayoutTo(CLI::App& app) {
       ->type_name("N")
       ->check(InRange(1, kMaxSlots))
       ->group("Plan");
+}
+
+absl::Status PlanFlags::CheckWorkLimit() const {
+  const Policy policy = *PolicyFromName(policy_);
+  if (work_limit_ == 0 || !IsReference(policy)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--work-limit: ", work_limit_, ": needs the optimized policy: ",
+                                                 std::string(PolicyName(policy)), " searches nothing"));
 }
 
 RebalanceOptions PlanFlags::Options() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "server/balancer/balancer.h"
 #include "server/model/constraints.h"
 
@@ -23,6 +24,10 @@ class PlanFlags {
 
   // --slot-budgets, --move-local-slots and --max-transfers-per-gpu, besides: what only one plan for given layers has.
   void AddLayoutTo(CLI::App& app);
+
+  // INVALID_ARGUMENT where --work-limit is given with a policy that searches nothing, which would ignore it. Where
+  // plans are asked for by a request, what reads that refuses it.
+  absl::Status CheckWorkLimit() const;
 
   RebalanceOptions Options() const;
   // num_layers: a single number in --slot-budgets counts for each of them.

@@ -32,7 +32,9 @@ constexpr char kReplayFooter[] =
     "plan, at the end of the first window, is free. From the second window on every sub-window is scored with the\n"
     "placement then in force, and fetches are counted. The reference policies (hierarchical, global) plan anew each "
     "time\n"
-    "for the window that has passed, as the engines do, and know neither budget nor gate.\n\n"
+    "for the window that has passed, as the engines do, and know neither budget nor gate, and search nothing, so "
+    "that\n"
+    "--work-limit is refused with them. It bounds the first plan; the later ones are bounded by their budget.\n"
     "With --traffic-shares plans choose what share of its expert's traffic each replica takes, and each sub-window is\n"
     "scored with the shares then in force; what --compare shows besides has equal ones.\n\n"
     "JSON keys: step_time, balancedness, fetch_percent (per window, of all slots), plan_ms_median, plans, windows,\n"
@@ -73,6 +75,7 @@ ReplayOptions OptionsOf(const ReplayFlags& flags, const LoadSeriesShape& shape) 
 }
 
 absl::Status CheckFlags(const ReplayFlags& flags) {
+  EPLB_RETURN_IF_ERROR(flags.plan.CheckWorkLimit());
   const RebalanceOptions plan = flags.plan.Options();
   if (!IsReference(plan.policy) || (plan.budget.unlimited() && !flags.max_fetch_percent)) return absl::OkStatus();
   return absl::InvalidArgumentError(

@@ -41,6 +41,7 @@ std::vector<NamedOptions> Peers(const ReplayOptions& ours) {
   engines.settings.traffic_shares = false;
   engines.settings.policy = Policy::kGlobal;
   engines.every = ReplayEvery::kWindow;
+  engines.settings.work_limit = 0;
   engines.constraints = {};  // which the published algorithm does not know
   engines.max_fetch_percent = std::nullopt;
   ReplayOptions once = ours;

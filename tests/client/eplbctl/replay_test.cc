@@ -75,6 +75,16 @@ TEST_F(EplbctlReplayTest, ABudgetWithAPolicyThatKnowsNoneIsRefused) {
   }
 }
 
+TEST_F(EplbctlReplayTest, AWorkLimitIsRefusedWhereThePolicySearchesNothing) {
+  for (const std::string policy : {"global", "hierarchical"}) {
+    const ProgramResult result = Replay({"--policy", policy, "--work-limit", "7"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, HasSubstr("--work-limit: 7: needs the optimized policy: " + policy + " searches nothing"));
+  }
+  EXPECT_EQ(Replay({"--work-limit", "7", "--compare"}).exit_code, 0);
+}
+
 TEST_F(EplbctlReplayTest, TrafficSharesAreChosenAndScored) {
   const auto step_time = [&](std::vector<std::string> more) {
     more.insert(more.end(), {"--moves-per-layer", "1", "--format", "json"});
