@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/field_errors.h"
+#include "server/rpc/convert/gate_message.h"
 #include "server/rpc/convert/placement_message.h"
 #include "server/rpc/convert/plan_options_message.h"
 #include "server/rpc/convert/topology_message.h"
@@ -29,11 +30,7 @@ void WriteOptions(const RebalanceOptions& options, bool honour_groups, v1::PlanO
   message.set_honour_groups(honour_groups);
   message.set_max_transfers_per_gpu(options.max_transfers_per_gpu);
   message.set_traffic_shares(options.traffic_shares);
-  if (options.budget.unlimited()) return;
-  v1::MoveBudget& budget = *message.mutable_budget();
-  if (options.budget.per_layer) budget.set_per_layer(*options.budget.per_layer);
-  if (options.budget.total) budget.set_total(*options.budget.total);
-  if (options.budget.bytes) budget.set_bytes(*options.budget.bytes);
+  if (!options.budget.unlimited()) WriteBudget(options.budget, *message.mutable_budget());
 }
 
 void WriteConstraints(const PlacementConstraints& constraints, v1::PlacementConstraints& message) {
@@ -75,8 +72,10 @@ v1::RebalanceRequest MakeRebalanceRequest(const RebalanceQuestion& question) {
     }
   }
   WriteOptions(question.options, question.constraints.honour_groups, *request.mutable_options());
+  if (question.gate) WriteGate(*question.gate, *request.mutable_options()->mutable_gate());
   WriteConstraints(question.constraints, *request.mutable_constraints());
   request.set_bytes_per_expert(question.options.bytes_per_expert);
+  request.set_max_routing_entries(question.max_routing_entries);
   return request;
 }
 

@@ -1,6 +1,7 @@
 #ifndef EPLB_CLIENT_REBALANCE_MESSAGES_H_
 #define EPLB_CLIENT_REBALANCE_MESSAGES_H_
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "server/model/load_matrix.h"
 #include "server/model/placement.h"
 #include "server/model/topology.h"
+#include "server/planner/plan_settings.h"
 
 namespace eplb {
 
@@ -22,6 +24,8 @@ struct RebalanceQuestion {
   const Placement* current = nullptr;     // the placement in force; null when there is none
   PlacementConstraints constraints = {};  // honour_groups travels with the options
   RebalanceOptions options = {};
+  std::optional<PlanOverrides> gate = {};  // only the gate's fields count; unset: no gate
+  int max_routing_entries = 0;             // of each expert in the inverse map; 0: leave it out
 };
 
 // The request that asks it. Slots that GPUs do not share evenly are stated GPU by GPU, as Topology deals them out.

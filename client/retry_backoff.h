@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/client_options.h"
+#include "server/base/split_mix64.h"
 
 namespace eplb {
 
@@ -23,10 +24,8 @@ class RetryBackoff {
   std::optional<absl::Duration> NextWait(const absl::Status& error, absl::Duration remaining);
 
  private:
-  double NextJitter();  // in [0.5, 1)
-
   RetryOptions options_;
-  std::uint64_t state_;
+  SplitMix64 random_;
   int attempts_ = 0;
   absl::Duration backoff_;
 };

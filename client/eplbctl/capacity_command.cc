@@ -92,6 +92,7 @@ absl::StatusOr<CapacityOutcome> Evaluate(const CapacityFlags& flags, const LoadS
 }
 
 absl::Status RunCapacity(const CapacityFlags& flags) {
+  EPLB_RETURN_IF_ERROR(flags.plan.CheckWorkLimit());
   const CapacityTarget& target = flags.target;
   if (!target.mean_balancedness && !target.worst_balancedness && !target.step_time) {
     return absl::InvalidArgumentError(

@@ -3,20 +3,30 @@
 
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <vector>
 
 #include "server/planner/plan_settings.h"
 
 namespace eplb {
 
-// The benefit gate: --no-gate, --horizon, --hysteresis, the bandwidths, --expert-time-ratio and --min-balancedness.
+// The benefit gate: --gate or --no-gate, --horizon, --hysteresis, the bandwidths, --expert-time-ratio and
+// --min-balancedness.
 class GateFlags {
  public:
+  // Where there is a gate unless --no-gate is given.
   void AddTo(CLI::App& app);
+  // Where there is none unless --gate is given, which the other flags and --current need.
+  void AddOptionalTo(CLI::App& app);
 
-  // Sets what was given; the rest stays as it is.
-  void ApplyTo(PlanSettings& settings) const;
+  // What was given; the rest is unset.
+  PlanOverrides Overrides() const;
+  // Unset where AddOptionalTo's --gate was not given.
+  std::optional<PlanOverrides> Requested() const;
 
  private:
+  std::vector<CLI::Option*> AddMeasuresTo(CLI::App& app);
+
+  bool requested_ = false;
   bool disabled_ = false;
   std::optional<double> horizon_seconds_;
   std::optional<double> hysteresis_;

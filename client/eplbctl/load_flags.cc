@@ -1,5 +1,6 @@
 #include "client/eplbctl/load_flags.h"
 
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,8 @@
 
 namespace eplb {
 namespace {
+
+constexpr double kMaxWeight = 0x1p53;  // of a sample in a request
 
 std::string Describe(const std::string& path, const LoadSeriesShape& shape, bool one_window, std::int64_t window,
                      bool each_window) {
@@ -32,8 +35,16 @@ void LoadFlags::AddTo(CLI::App& app) {
   window_option_ = app.add_option("--window", window_, "Take only this window; without it windows are summed")
                        ->type_name("K")
                        ->group("Loads");
-  app.add_flag("--each-window", each_window_, "Plan for every window as a pattern of its own, not for their sum")
-      ->excludes(window_option_)
+  CLI::Option* each_window =
+      app.add_flag("--each-window", each_window_, "Plan for every window as a pattern of its own, not for their sum")
+          ->excludes(window_option_)
+          ->group("Loads");
+  app.add_option("--window-weights", weights_,
+                 "What each window counts for against the others, as in 3,1,0.5; 0: not at all [all 1]")
+      ->type_name("W,...")
+      ->delimiter(',')
+      ->check(InRange(0.0, kMaxWeight))
+      ->needs(each_window)
       ->group("Loads");
   app.add_option("--first-layer", first_layer_, "Model layer of the first row, for NumPy arrays")
       ->type_name("N")
@@ -56,6 +67,10 @@ absl::StatusOr<LoadSelection> LoadFlags::Read() const {
     return absl::InvalidArgumentError(
         absl::StrCat("--each-window: ", path_, " has ", shape.windows, " windows: must be at most ", kMaxSamples));
   }
+  if (!weights_.empty() && std::ssize(weights_) != shape.windows) {
+    return absl::InvalidArgumentError(absl::StrCat("--window-weights: ", weights_.size(), " weights: must be ",
+                                                   shape.windows, ", one for each window of ", path_));
+  }
   std::int64_t window = 0;
   if (one_window) {
     absl::StatusOr<std::int64_t> found = series.FindWindow(window_);
@@ -69,7 +84,8 @@ absl::StatusOr<LoadSelection> LoadFlags::Read() const {
                                        : each_window_ ? series.Window(i)
                                                       : series.Sum();
     if (!loads.ok()) return AtPath(path_, loads.status());
-    selection.samples.push_back({.loads = WholeTokens(*loads)});
+    selection.samples.push_back(
+        {.loads = WholeTokens(*loads), .weight = weights_.empty() ? 1.0 : weights_[static_cast<std::size_t>(i)]});
   }
   return selection;
 }

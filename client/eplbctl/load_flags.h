@@ -14,12 +14,12 @@ namespace eplb {
 
 // The loads that a command works on.
 struct LoadSelection {
-  std::vector<LoadSample> samples = {};  // at least one, of equal shape and weight; whole tokens
+  std::vector<LoadSample> samples = {};  // at least one, of equal shape; whole tokens
   std::vector<int> model_layers = {};
   std::string description = {};  // as in "loads.csv: 58 layers x 256 experts, sum of 8 windows"
 };
 
-// --loads, --window, --each-window and --first-layer.
+// --loads, --window, --each-window, --window-weights and --first-layer.
 class LoadFlags {
  public:
   void AddTo(CLI::App& app);
@@ -33,6 +33,7 @@ class LoadFlags {
   std::int64_t window_ = 0;
   int first_layer_ = 0;
   bool each_window_ = false;
+  std::vector<double> weights_;  // of each window; empty: all 1
 };
 
 // Reads a series; where its file does not name the layers they are numbered from first_layer, which is otherwise

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "server/balancer/balancer.h"
 #include "server/model/constraints.h"
 
@@ -20,8 +22,16 @@ class PlanFlags {
   // The same but for the budgets, where there is no placement to start from.
   void AddWithoutBudgetTo(CLI::App& app);
 
+  // --slot-budgets, --move-local-slots and --max-transfers-per-gpu, besides: what only one plan for given layers has.
+  void AddLayoutTo(CLI::App& app);
+
+  // INVALID_ARGUMENT where --work-limit is given with a policy that searches nothing, which would ignore it. Where
+  // plans are asked for by a request, what reads that refuses it.
+  absl::Status CheckWorkLimit() const;
+
   RebalanceOptions Options() const;
-  PlacementConstraints Constraints() const;
+  // num_layers: a single number in --slot-budgets counts for each of them.
+  PlacementConstraints Constraints(int num_layers = 0) const;
 
  private:
   void AddPolicyTo(CLI::App& app);
@@ -37,6 +47,9 @@ class PlanFlags {
   int min_replicas_ = 1;
   int min_nodes_ = 1;
   bool honour_groups_ = false;
+  std::vector<int> slot_budgets_;
+  bool move_local_slots_ = false;
+  int max_transfers_per_gpu_ = 0;  // 0: not given
 };
 
 }  // namespace eplb

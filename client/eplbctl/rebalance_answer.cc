@@ -1,11 +1,14 @@
 #include "client/eplbctl/rebalance_answer.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "client/rebalance_messages.h"
 #include "server/balancer/balance_metrics.h"
 #include "server/base/status_macros.h"
@@ -35,6 +38,30 @@ absl::StatusOr<std::vector<Transfer>> ReadTransfers(const v1::RebalanceResponse&
   return transfers;
 }
 
+// INTERNAL where it is no inverse map of these experts and slots.
+absl::StatusOr<std::vector<RoutingRow>> ReadRouting(const v1::RebalanceResponse& response, const RebalanceTask& task) {
+  std::vector<RoutingRow> rows;
+  for (const v1::LayerPlacement& layer : response.layers()) {
+    RoutingRow row;
+    auto next = layer.logical_to_physical().begin();
+    for (const std::int32_t count : layer.logical_to_physical_count()) {
+      if (count < 1 || count > layer.logical_to_physical().end() - next) break;
+      row.emplace_back(next, next + count);
+      next += count;
+    }
+    const bool valid =
+        std::ssize(row) == task.samples.front().loads.num_experts() && next == layer.logical_to_physical().end() &&
+        std::ranges::all_of(layer.logical_to_physical(),
+                            [&](std::int32_t slot) { return slot >= 0 && slot < task.topology.num_slots(); });
+    if (!valid) {
+      return absl::InternalError(
+          absl::StrCat("the answer's logical_to_physical of model layer ", layer.model_layer(), " is no inverse map"));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 // Over all layers, as balance_metrics.h has them for one: also from the contiguous layout, of which a server knows
 // nothing.
 int FetchesOfAll(const Placement& before, const Placement& after, const Topology& topology) {
@@ -53,7 +80,9 @@ v1::RebalanceRequest RequestFor(const RebalanceTask& task) {
                                .samples = task.samples,
                                .current = task.has_current ? &task.before : nullptr,
                                .constraints = task.constraints,
-                               .options = task.options});
+                               .options = task.options,
+                               .gate = task.gate,
+                               .max_routing_entries = task.max_routing_entries});
 }
 
 absl::StatusOr<RebalanceResult> ResultFromResponse(const v1::RebalanceResponse& response, const RebalanceTask& task) {
@@ -77,6 +106,12 @@ absl::StatusOr<RebalanceResult> ResultFromResponse(const v1::RebalanceResponse& 
   result.twins_before = static_cast<int>(summary.twins_before());
   result.twins_after = static_cast<int>(summary.twins_after());
   EPLB_ASSIGN_OR_RETURN(result.transfers, ReadTransfers(response, task));
+  if (task.max_routing_entries > 0) {
+    EPLB_ASSIGN_OR_RETURN(result.routing, ReadRouting(response, task));
+  }
+  if (task.gate)
+    result.gate =
+        GateVerdict{.gain_gpu_seconds = summary.gain_gpu_seconds(), .cost_gpu_seconds = summary.cost_gpu_seconds()};
   result.fetches = FetchesOfAll(task.before, result.placement, task.topology);
   result.compute_ms = absl::ToDoubleMilliseconds(ReadDuration(response.compute_duration()));
   return result;

@@ -16,9 +16,11 @@ void RebalanceFlags::AddTo(CLI::App& app) {
   loads_.AddTo(app);
   fleet_.AddTo(app);
   plan_.AddTo(app, " (needs --current)");
+  plan_.AddLayoutTo(app);
   app.add_option("--current", current_, "Placement in force: what eplbctl, vLLM, SGLang or vLLM-Ascend wrote")
       ->type_name("FILE")
       ->group("Plan");
+  gate_.AddOptionalTo(app);
   app.add_flag("--local", local_, "Plan in this process")->group("Where");
   server_.AddTo(app);
   threads_.AddTo(app);
@@ -44,6 +46,7 @@ absl::StatusOr<RebalanceTask> RebalanceFlags::Read() const {
   EPLB_ASSIGN_OR_RETURN(Topology topology, Topology::Create(topology_options));
   EPLB_ASSIGN_OR_RETURN(LoadSelection selection, loads_.Read());
   EPLB_ASSIGN_OR_RETURN(Placement before, ReadBefore(selection, topology));
+  const int num_layers = selection.samples.front().loads.num_layers();
   return RebalanceTask{.description = std::move(selection.description),
                        .samples = std::move(selection.samples),
                        .model_layers = std::move(selection.model_layers),
@@ -52,7 +55,8 @@ absl::StatusOr<RebalanceTask> RebalanceFlags::Read() const {
                        .before = std::move(before),
                        .has_current = !current_.empty(),
                        .options = plan_.Options(),
-                       .constraints = plan_.Constraints()};
+                       .constraints = plan_.Constraints(num_layers),
+                       .gate = gate_.Requested()};
 }
 
 absl::StatusOr<RebalanceResult> RebalanceFlags::Plan(const RebalanceTask& task) const {

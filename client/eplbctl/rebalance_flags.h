@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/eplbctl/fleet_flags.h"
+#include "client/eplbctl/gate_flags.h"
 #include "client/eplbctl/load_flags.h"
 #include "client/eplbctl/plan_flags.h"
 #include "client/eplbctl/rebalance_result.h"
@@ -34,6 +35,7 @@ class RebalanceFlags {
   FleetFlags fleet_;
   PlanFlags plan_;
   std::string current_;
+  GateFlags gate_;
   bool local_ = false;
   ServerFlags server_;
   ThreadFlags threads_;

@@ -36,6 +36,19 @@ void AppendShares(std::string& out, const RebalanceResult& result) {
   out += "  ],\n";
 }
 
+void AppendRouting(std::string& out, const std::vector<RoutingRow>& routing) {
+  out += "  \"logical_to_physical\": [\n";
+  for (const RoutingRow& row : routing) {
+    out += "    [";
+    for (const std::vector<std::int32_t>& slots : row) {
+      if (&slots != &row.front()) out += ',';
+      AppendJsonRow(out, slots);
+    }
+    out += &row != &routing.back() ? "],\n" : "]\n";
+  }
+  out += "  ],\n";
+}
+
 // Green where `after` is better than `before`, red where it is worse, by more than what is shown.
 Emphasis Compare(double before, double after, bool higher_is_better) {
   constexpr double kVisible = 5e-5;
@@ -54,14 +67,19 @@ std::string RebalanceResultJson(const RebalanceResult& result) {
   AppendMatrix(out, "expert_count", placement.num_layers(),
                [&](int layer) { return CountReplicas(placement.layer(layer), placement.num_experts()); });
   if (!result.slot_shares.empty()) AppendShares(out, result);
+  if (!result.routing.empty()) AppendRouting(out, result.routing);
   absl::StrAppend(&out, "  \"balancedness\": {\"before\": ", JsonNumber(result.balancedness_before),
                   ", \"after\": ", JsonNumber(result.balancedness_after),
                   ", \"worst_after\": ", JsonNumber(result.worst_after), "},\n");
   absl::StrAppend(&out, "  \"step_time\": {\"before\": ", JsonNumber(result.step_time_before),
                   ", \"after\": ", JsonNumber(result.step_time_after), "},\n");
   absl::StrAppend(&out, "  \"lower_bound_step_time\": ", JsonNumber(result.lower_bound_step_time),
-                  ",\n  \"twins\": ", result.twins_after, ",\n  \"fetches\": ", result.fetches,
-                  ",\n  \"compute_ms\": ", JsonNumber(result.compute_ms), "\n}\n");
+                  ",\n  \"twins\": ", result.twins_after, ",\n  \"fetches\": ", result.fetches);
+  if (result.gate) {
+    absl::StrAppend(&out, ",\n  \"gate\": {\"gain_gpu_seconds\": ", JsonNumber(result.gate->gain_gpu_seconds),
+                    ", \"cost_gpu_seconds\": ", JsonNumber(result.gate->cost_gpu_seconds), "}");
+  }
+  absl::StrAppend(&out, ",\n  \"compute_ms\": ", JsonNumber(result.compute_ms), "\n}\n");
   return out;
 }
 
@@ -111,6 +129,10 @@ std::string RebalanceResultTable(const RebalanceTask& task, const RebalanceResul
   if (task.has_current) {
     table.AddRow({"transfers", "", Grouped(static_cast<long long>(result.transfers.size()))});
     table.AddRow({"  in steps", "", Grouped(TransferSteps(result.transfers))});
+  }
+  if (result.gate) {
+    table.AddRow({"predicted gain, GPU-seconds", "", Fixed(result.gate->gain_gpu_seconds, 1)});
+    table.AddRow({"cost of the transfers, GPU-seconds", "", Fixed(result.gate->cost_gpu_seconds, 1)});
   }
   return out + table.Format(colour);
 }

@@ -1,6 +1,8 @@
 #ifndef EPLB_CLIENT_EPLBCTL_REBALANCE_RESULT_H_
 #define EPLB_CLIENT_EPLBCTL_REBALANCE_RESULT_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "server/model/placement.h"
 #include "server/model/topology.h"
 #include "server/model/transfer.h"
+#include "server/planner/plan_settings.h"
 
 namespace eplb {
 
@@ -23,6 +26,17 @@ struct RebalanceTask {
   bool has_current = false;          // before is in force: plan from it
   RebalanceOptions options;
   PlacementConstraints constraints;
+  std::optional<PlanOverrides> gate = {};  // unset: every move that gains is made
+  int max_routing_entries = 0;             // 0: no inverse map is asked for
+};
+
+// The slots of each expert of one layer, [experts][entries], as LayerPlacement.logical_to_physical has them.
+using RoutingRow = std::vector<std::vector<std::int32_t>>;
+
+// What a gate weighed, in GPU-seconds.
+struct GateVerdict {
+  double gain_gpu_seconds = 0;  // predicted, over the horizon
+  double cost_gpu_seconds = 0;  // of the transfers
 };
 
 // The answer. Balances are defined in server/balancer/balance_metrics.h.
@@ -30,6 +44,8 @@ struct RebalanceResult {
   std::string policy;
   Placement placement;
   std::vector<double> slot_shares = {};  // [layers x slots] part of its expert's traffic for each; empty: equal parts
+  std::vector<RoutingRow> routing = {};  // [layers]; empty where none was asked for
+  std::optional<GateVerdict> gate = {};  // unset: none was asked for
   double balancedness_before = 1;
   double balancedness_after = 1;
   double worst_before = 1;

@@ -32,7 +32,11 @@ constexpr char kReplayFooter[] =
     "plan, at the end of the first window, is free. From the second window on every sub-window is scored with the\n"
     "placement then in force, and fetches are counted. The reference policies (hierarchical, global) plan anew each "
     "time\n"
-    "for the window that has passed, as the engines do, and know neither budget nor gate.\n\n"
+    "for the window that has passed, as the engines do, and know neither budget nor gate, and search nothing, so "
+    "that\n"
+    "--work-limit is refused with them. It bounds the first plan; the later ones are bounded by their budget.\n"
+    "With --traffic-shares plans choose what share of its expert's traffic each replica takes, and each sub-window is\n"
+    "scored with the shares then in force; what --compare shows besides has equal ones.\n\n"
     "JSON keys: step_time, balancedness, fetch_percent (per window, of all slots), plan_ms_median, plans, windows,\n"
     "plans_skipped (that published nothing), fetches, gate {fetches_refused, gain_gpu_seconds, cost_gpu_seconds,\n"
     "saved_gpu_seconds}.";
@@ -44,6 +48,7 @@ struct ReplayFlags {
   PlanFlags plan;
   GateFlags gate;
   std::string every = "sub";
+  bool traffic_shares = false;
   std::optional<double> max_fetch_percent;
   int history = 32;
   bool compare = false;
@@ -59,19 +64,20 @@ ReplayOptions OptionsOf(const ReplayFlags& flags, const LoadSeriesShape& shape) 
   options.settings.work_limit = plan.work_limit;
   options.constraints = flags.plan.Constraints();
   options.settings.honour_groups = options.constraints.honour_groups;
+  options.settings.traffic_shares = flags.traffic_shares;
   if (plan.bytes_per_expert > 0) options.settings.bytes_per_expert = plan.bytes_per_expert;
   // A bound on what a window may fetch is a budget too.
   if (!plan.budget.unlimited() || flags.max_fetch_percent) options.settings.budget = plan.budget;
-  flags.gate.ApplyTo(options.settings);
+  options.settings = Overlay(options.settings, flags.gate.Overrides());
   options.max_fetch_percent = flags.max_fetch_percent;
   options.history_sub_windows = flags.history;
   return options;
 }
 
 absl::Status CheckFlags(const ReplayFlags& flags) {
+  EPLB_RETURN_IF_ERROR(flags.plan.CheckWorkLimit());
   const RebalanceOptions plan = flags.plan.Options();
-  const bool is_reference = plan.policy == Policy::kGlobal || plan.policy == Policy::kHierarchical;
-  if (!is_reference || (plan.budget.unlimited() && !flags.max_fetch_percent)) return absl::OkStatus();
+  if (!IsReference(plan.policy) || (plan.budget.unlimited() && !flags.max_fetch_percent)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("--moves-per-layer, --moves-total, --move-bytes and --max-fetch-percent need the optimized policy: ",
                    std::string(PolicyName(plan.policy)), " knows no budget"));
@@ -109,6 +115,9 @@ Command AddReplayCommand(CLI::App& root) {
       ->capture_default_str()
       ->group("Plan");
   flags->plan.AddTo(*app, ", by each plan");
+  app->add_flag("--traffic-shares", flags->traffic_shares,
+                "Choose the share of its expert's traffic that each replica gets, and score with these shares")
+      ->group("Plan");
   app->add_option("--max-fetch-percent", flags->max_fetch_percent, "Most fetches in one window, in % of all slots")
       ->type_name("P")
       ->check(InRange(0.0, 1e6))

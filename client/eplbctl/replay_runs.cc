@@ -32,15 +32,20 @@ struct NamedOptions {
 
 std::string NameOf(const ReplayOptions& options) {
   return absl::StrCat(std::string(PolicyName(options.settings.policy)),
-                      options.every == ReplayEvery::kWindow ? ", every window" : ", every sub-window");
+                      options.every == ReplayEvery::kWindow ? ", every window" : ", every sub-window",
+                      options.settings.traffic_shares ? ", traffic shares" : "");
 }
 
 std::vector<NamedOptions> Peers(const ReplayOptions& ours) {
   ReplayOptions engines = ours;
+  engines.settings.traffic_shares = false;
   engines.settings.policy = Policy::kGlobal;
   engines.every = ReplayEvery::kWindow;
+  engines.settings.work_limit = 0;
+  engines.constraints = {};  // which the published algorithm does not know
   engines.max_fetch_percent = std::nullopt;
   ReplayOptions once = ours;
+  once.settings.traffic_shares = false;
   once.settings.policy = Policy::kOptimized;
   once.settings.budget = {.per_layer = 0};
   return {{"published algorithm, every window", engines}, {"one plan, then none", once}};

@@ -13,7 +13,7 @@
 namespace eplb {
 
 // Replays the series with the options; with `compare` also with what users have today: the published algorithm after
-// each window, and one plan that is kept. Errors are those of Replay.
+// each window, and one plan that is kept, both with equal traffic shares. Errors are those of Replay.
 absl::StatusOr<std::vector<NamedReplay>> RunReplays(const LoadSeries& series, const Topology& topology,
                                                     const ReplayOptions& options, bool compare,
                                                     const ParallelFor& parallel);

@@ -2,40 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <numeric>
 #include <utility>
 #include <vector>
 
+#include "client/files/normal_source.h"
 #include "server/base/status_macros.h"
 
 namespace eplb {
 namespace {
-
-// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), and normal deviates by
-// Box and Muller (1958): the standard library's distributions differ between implementations.
-class NormalSource {
- public:
-  explicit NormalSource(std::uint64_t seed) : state_(seed) {}
-
-  double Next() {
-    const double radius = std::sqrt(-2.0 * std::log(Uniform()));
-    return radius * std::cos(2.0 * std::numbers::pi * Uniform());
-  }
-
- private:
-  // In (0, 1].
-  double Uniform() {
-    state_ += 0x9E3779B97F4A7C15;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    z ^= z >> 31;
-    return static_cast<double>((z >> 11) + 1) * 0x1.0p-53;
-  }
-
-  std::uint64_t state_;
-};
 
 void AppendRow(LoadValues& values, std::vector<double>& row, int tokens_per_expert) {
   const double sum = std::accumulate(row.begin(), row.end(), 0.0);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "server/base/split_mix64.h"
 
 namespace eplb {
 
@@ -14,32 +15,23 @@ namespace eplb {
 class ReconnectDelay {
  public:
   ReconnectDelay(absl::Duration first, absl::Duration most, std::uint64_t seed)
-      : first_(first), most_(most), bound_(first), state_(seed) {}
+      : first_(first), most_(most), bound_(first), random_(seed) {}
 
   absl::Duration Next() {
-    const absl::Duration wait = bound_ * Unit();
+    const absl::Duration wait = bound_ * random_.AboveZero();
     bound_ = std::min(bound_ * 2, most_);
     return wait;
   }
   // The next wait after a success is a first one again.
   void Reset() { bound_ = first_; }
   // A wait within the given bound, for a server that said when to come back.
-  absl::Duration Within(absl::Duration bound) { return bound * Unit(); }
+  absl::Duration Within(absl::Duration bound) { return bound * random_.AboveZero(); }
 
  private:
-  // splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), to (0, 1].
-  double Unit() {
-    state_ += 0x9e3779b97f4a7c15U;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-    return (static_cast<double>((z ^ (z >> 31U)) >> 11U) + 1.0) * 0x1p-53;
-  }
-
   absl::Duration first_;
   absl::Duration most_;
   absl::Duration bound_;
-  std::uint64_t state_;
+  SplitMix64 random_;
 };
 
 }  // namespace eplb

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/live/fleet_worker_core.h"
-#include "client/live/proto_duration.h"
 #include "server/base/clock.h"
+#include "server/rpc/convert/duration_message.h"
 
 namespace eplb {
 namespace {
@@ -80,7 +80,7 @@ void FleetWorker::Core::OnWatchEvent(const v1::WatchPlacementsResponse& event) {
       break;
     case v1::WatchPlacementsResponse::kDraining:
       // Kept until the service ends it, as the telemetry stream.
-      watch_comeback_.Draining(FromProto(event.draining().reconnect_delay()));
+      watch_comeback_.Draining(ReadDuration(event.draining().reconnect_delay()));
       break;
     case v1::WatchPlacementsResponse::kBookmark:
     case v1::WatchPlacementsResponse::EVENT_NOT_SET:
@@ -190,7 +190,7 @@ void FleetWorker::Core::Tell(const v1::PlacementVersion& version, v1::PlacementS
 void FleetWorker::Core::TellOf(const Pending& change, v1::PlacementState state, const absl::Status& why,
                                v1::RejectionReason reason) {
   v1::ReportPlacementStatusRequest request = StatusOf(change.change->version, state, why, reason);
-  *request.mutable_elapsed() = ToProto(RealClock().Monotonic() - change.received);
+  WriteDuration(RealClock().Monotonic() - change.received, *request.mutable_elapsed());
   request.set_fetched_bytes(engine_.FetchedBytes(*change.change));
   QueueStatus(std::move(request));
 }

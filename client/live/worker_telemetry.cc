@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "client/live/fleet_worker_core.h"
-#include "client/live/proto_duration.h"
 #include "server/base/clock.h"
+#include "server/rpc/convert/duration_message.h"
 
 namespace eplb {
 namespace {
@@ -121,13 +121,13 @@ void FleetWorker::Core::OnDirectives(const v1::StreamTelemetryResponse& response
   stats_.acknowledged = std::max<std::uint64_t>(stats_.acknowledged, response.acked_sequence());
   if (response.has_control()) control_ = response.control();
   if (response.has_report_interval()) {
-    interval_ = FromProto(response.report_interval());
+    interval_ = ReadDuration(response.report_interval());
     ScheduleReport();
   }
   if (response.need_full_hello()) SendHello(true);
   // The stream is kept until the service ends it: whoever leaves before finds the same service, over the same
   // connection.
-  if (response.draining()) telemetry_comeback_.Draining(FromProto(response.reconnect_delay()));
+  if (response.draining()) telemetry_comeback_.Draining(ReadDuration(response.reconnect_delay()));
 }
 
 void FleetWorker::Core::ScheduleReport() {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 namespace eplb {
 namespace {
@@ -13,11 +12,11 @@ constexpr double kFavour = 2.0;
 
 }  // namespace
 
-DriftingLoads::DriftingLoads(const DriftOptions& options) : options_(options), state_(options.seed) {
+DriftingLoads::DriftingLoads(const DriftOptions& options) : options_(options), normal_(options.seed) {
   const auto layers = static_cast<std::size_t>(options.num_layers);
   const auto experts = static_cast<std::size_t>(options.num_experts);
   std::vector<double> sigma(layers);
-  for (double& value : sigma) value = options.sigma * std::exp(options.sigma_spread * Normal());
+  for (double& value : sigma) value = options.sigma * std::exp(options.sigma_spread * normal_.Next());
   const std::vector<double> common = LogPopularity();
   popularity_.resize(static_cast<std::size_t>(options.num_workloads));
   for (std::vector<double>& popularity : popularity_) {
@@ -48,28 +47,14 @@ std::vector<double> DriftingLoads::LogPopularity() {
   const double own = std::sqrt(1 - options_.neighbour_share);
   std::vector<double> values;
   for (int layer = 0; layer < options_.num_layers; ++layer) {
-    double neighbourhood = Normal();
+    double neighbourhood = normal_.Next();
     for (int expert = 0; expert < options_.num_experts; ++expert) {
-      const double deviation = Normal();
+      const double deviation = normal_.Next();
       values.push_back(shared * neighbourhood + own * deviation);
-      neighbourhood = keep * neighbourhood + fresh * Normal();
+      neighbourhood = keep * neighbourhood + fresh * normal_.Next();
     }
   }
   return values;
-}
-
-double DriftingLoads::Unit() {
-  // splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), to (0, 1].
-  state_ += 0x9e3779b97f4a7c15U;
-  std::uint64_t z = state_;
-  z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-  z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-  return (static_cast<double>((z ^ (z >> 31U)) >> 11U) + 1.0) * 0x1p-53;
-}
-
-double DriftingLoads::Normal() {
-  const double radius = std::sqrt(-2.0 * std::log(Unit()));
-  return radius * std::cos(2.0 * std::numbers::pi * Unit());
 }
 
 void DriftingLoads::AdvanceTo(double seconds) {
@@ -77,7 +62,7 @@ void DriftingLoads::AdvanceTo(double seconds) {
   while (now_ + kStepSeconds <= seconds) {
     now_ += kStepSeconds;
     moved = true;
-    for (double& preference : preference_) preference += std::sqrt(options_.drift * kStepSeconds) * Normal();
+    for (double& preference : preference_) preference += std::sqrt(options_.drift * kStepSeconds) * normal_.Next();
     if (!shifted_ && options_.shift_at >= 0 && now_ >= options_.shift_at) {
       shifted_ = true;
       std::fill(preference_.begin(), preference_.end(), 0.0);

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "client/files/normal_source.h"
 #include "client/simulator/traffic.h"
 
 namespace eplb {
@@ -40,13 +41,11 @@ class DriftingLoads final : public Traffic {
   std::span<const double> rates() const override { return rates_; }
 
  private:
-  double Unit();
-  double Normal();
   std::vector<double> LogPopularity();
   void Mix();
 
   const DriftOptions options_;
-  std::uint64_t state_;
+  NormalSource normal_;
   std::vector<std::vector<double>> popularity_;  // [workloads][layers x experts], each layer sums to 1
   std::vector<double> preference_;               // [workloads] log shares of the mixture
   std::vector<double> rates_;

@@ -14,23 +14,13 @@
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
 #include "server/model/contiguous_placement.h"
+#include "server/rpc/convert/duration_message.h"
 
 namespace eplb {
 namespace {
 
 constexpr absl::Duration kScoreInterval = absl::Milliseconds(250);
 constexpr int kFirstModelLayer = 3;  // of made-up traffic; DeepSeek-V3's first three layers are dense
-
-void ToProto(absl::Duration duration, google::protobuf::Duration& out) {
-  out.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
-  out.set_nanos(static_cast<std::int32_t>(absl::ToInt64Nanoseconds(duration)));
-}
-
-void ToProto(absl::Time time, google::protobuf::Timestamp& out) {
-  const std::int64_t nanos = absl::ToUnixNanos(time);
-  out.set_seconds(nanos / 1'000'000'000);
-  out.set_nanos(static_cast<std::int32_t>(nanos % 1'000'000'000));
-}
 
 std::vector<int> ModelLayers(const FleetOptions& options) {
   if (options.series != nullptr) return options.series->model_layers();
@@ -90,8 +80,8 @@ class SimulatedFleet::WorkerEngine final : public Engine {
     const double seconds = absl::ToDoubleSeconds(now - since_);
     if (seconds <= 0) return false;
     since_ = now;
-    ToProto(absl::Seconds(seconds), *report.mutable_window());
-    ToProto(absl::Now() + absl::Seconds(fleet_.options_.faults.clock_skew_seconds), *report.mutable_end_time());
+    WriteDuration(absl::Seconds(seconds), *report.mutable_window());
+    WriteTimestamp(absl::Now() + absl::Seconds(fleet_.options_.faults.clock_skew_seconds), *report.mutable_end_time());
     report.set_steps(static_cast<std::uint64_t>(std::max(1.0, seconds * 20)));
     AddTokens(seconds, *report.mutable_slot_tokens());
     return true;

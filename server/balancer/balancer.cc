@@ -129,6 +129,8 @@ std::optional<Policy> PolicyFromName(std::string_view name) {
   return found->first;
 }
 
+bool IsReference(Policy policy) { return policy == Policy::kHierarchical || policy == Policy::kGlobal; }
+
 double RebalancePlan::balancedness_before() const { return MeanBalancedness(Balances(layers, &LayerReport::before)); }
 double RebalancePlan::balancedness_after() const { return MeanBalancedness(Balances(layers, &LayerReport::after)); }
 double RebalancePlan::worst_balancedness_before() const {

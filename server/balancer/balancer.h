@@ -30,6 +30,8 @@ enum class Policy {
 // "auto", "hierarchical", "global", "optimized".
 std::string_view PolicyName(Policy policy);
 std::optional<Policy> PolicyFromName(std::string_view name);
+// Whether it is one of the published algorithms, which know neither budgets, gates nor work limits.
+bool IsReference(Policy policy);
 
 // Most weights that may be fetched on the way from the current placement; an unset budget is no limit, all unset asks
 // for a full re-plan.

@@ -61,7 +61,7 @@ void CheckBudget(FieldErrors& errors, const RebalanceProblem& problem, const Reb
 
 // The published algorithms know no budget and no rules.
 void CheckReference(FieldErrors& errors, const RebalanceProblem& problem, const RebalanceOptions& options) {
-  if (options.policy != Policy::kHierarchical && options.policy != Policy::kGlobal) return;
+  if (!IsReference(options.policy)) return;
   constexpr std::string_view kRule = "needs the optimized policy";
   const PlacementConstraints& rules = problem.constraints;
   if (!options.budget.unlimited()) errors.Add("budget", "", kRule);

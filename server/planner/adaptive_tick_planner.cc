@@ -24,8 +24,6 @@ constexpr int kPowerExponent = 2;
 // Of the step time, what shares must gain to be published by themselves.
 constexpr double kLeastShareGain = 0.005;
 
-bool IsReference(Policy policy) { return policy == Policy::kGlobal || policy == Policy::kHierarchical; }
-
 absl::StatusOr<LoadMatrix> PlainMean(std::span<const LoadMatrix> history) {
   std::vector<LoadSample> samples;
   samples.reserve(history.size());

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "server/base/split_mix64.h"
 
 namespace eplb {
 
@@ -13,14 +14,14 @@ namespace eplb {
 class Backoff {
  public:
   // first > 0, most >= first.
-  Backoff(absl::Duration first, absl::Duration most, std::uint64_t seed) : first_(first), most_(most), state_(seed) {}
+  Backoff(absl::Duration first, absl::Duration most, std::uint64_t seed) : first_(first), most_(most), random_(seed) {}
 
   // One more failure: no new attempt before now + the wait.
   void Fail(absl::Duration now) {
     const absl::Duration wait =
         std::min(most_, first_ * static_cast<double>(std::uint64_t{1} << std::min(failures_, 40)));
     ++failures_;
-    until_ = now + wait * (0.5 + 0.5 * NextUnit());
+    until_ = now + wait * (0.5 + 0.5 * random_.BelowOne());
   }
   void Reset() {
     failures_ = 0;
@@ -32,18 +33,9 @@ class Backoff {
   absl::Duration until() const { return until_; }
 
  private:
-  // splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), to [0, 1).
-  double NextUnit() {
-    state_ += 0x9e3779b97f4a7c15U;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-    return static_cast<double>((z ^ (z >> 31U)) >> 11U) * 0x1p-53;
-  }
-
   absl::Duration first_;
   absl::Duration most_;
-  std::uint64_t state_;
+  SplitMix64 random_;
   int failures_ = 0;
   absl::Duration until_ = -absl::InfiniteDuration();
 };

@@ -47,7 +47,7 @@ bool HoldsOnExcluded(const Placement& placement, const Topology& topology) {
 
 // What a request asks for and its way of planning would leave out of account.
 absl::Status CheckOptions(const PlanOverrides& asked, const PlanSettings& settings) {
-  const bool reference = settings.policy == Policy::kHierarchical || settings.policy == Policy::kGlobal;
+  const bool reference = IsReference(settings.policy);
   FieldErrors errors("options.");
   if (reference && asked.budget && !asked.budget->unlimited()) errors.Add("budget", "", "needs the optimized policy");
   if (settings.policy == Policy::kGlobal && asked.honour_groups.value_or(false)) {

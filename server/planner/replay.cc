@@ -15,8 +15,6 @@
 namespace eplb {
 namespace {
 
-bool IsReference(Policy policy) { return policy == Policy::kGlobal || policy == Policy::kHierarchical; }
-
 absl::Status CheckReplay(std::span<const LoadMatrix> series, const ReplayOptions& options) {
   FieldErrors errors;
   if (options.sub_windows_per_window < 1) {
@@ -84,7 +82,8 @@ class Run {
   void Score() {
     double max = 0;
     double mean = 0;
-    for (const LayerBalance& layer : MeasureBalance(placement_, series_[static_cast<std::size_t>(tick_)], topology_)) {
+    const LoadMatrix& loads = series_[static_cast<std::size_t>(tick_)];
+    for (const LayerBalance& layer : MeasureBalance(placement_, loads, topology_, slot_shares_)) {
       max += layer.max;
       mean += layer.mean;
       balancedness_sum_ += layer.balancedness();
@@ -106,10 +105,16 @@ class Run {
     return planner_.Plan({.topology = &topology_,
                           .history = History(),
                           .current = &placement_,
+                          .current_shares = slot_shares_,
                           .constraints = options_.constraints,
                           .settings = settings,
                           .usual_fetches = allowance ? std::optional(allowance->usual) : std::nullopt,
                           .extra_gain = allowance ? allowance->extra_gain : 0.0});
+  }
+
+  void Adopt(RebalancePlan plan) {
+    placement_ = std::move(plan.placement);
+    slot_shares_ = std::move(plan.slot_shares);
   }
 
   absl::Status PlanFirst() {
@@ -117,12 +122,12 @@ class Run {
     settings.gate_disabled = true;
     settings.budget = {};
     EPLB_ASSIGN_OR_RETURN(TickPlan anew, Plan(settings));
-    placement_ = std::move(anew.plan.placement);
+    Adopt(std::move(anew.plan));
     // From the plan for the forecast alone to one that minds its uncertainty.
     settings.budget.per_layer = std::numeric_limits<int>::max();
-    if (anew.plan.policy != Policy::kOptimized) return absl::OkStatus();
+    if (IsReference(settings.policy)) return absl::OkStatus();
     EPLB_ASSIGN_OR_RETURN(TickPlan refined, Plan(settings));
-    placement_ = std::move(refined.plan.placement);
+    Adopt(std::move(refined.plan));
     return absl::OkStatus();
   }
 
@@ -152,7 +157,7 @@ class Run {
       fetches = tick.plan.fetches();
       result_.gain_gpu_seconds += tick.gain_gpu_seconds;
       result_.cost_gpu_seconds += tick.cost_gpu_seconds;
-      placement_ = std::move(tick.plan.placement);
+      Adopt(tick.plan);
     } else {
       ++result_.plans_skipped;
       result_.fetches_refused += tick.plan.fetches();
@@ -186,6 +191,7 @@ class Run {
   const Clock& clock_;
   const int per_window_;
   Placement placement_;
+  std::vector<double> slot_shares_;  // of placement_, as in RebalancePlan; empty: equal ones
   int tick_ = 0;
   std::optional<FetchPacer> pacer_;
   double max_sum_ = 0;

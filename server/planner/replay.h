@@ -52,7 +52,8 @@ struct ReplayResult {
 // Feeds a recorded series through the planner that serves live deployments, and scores what it would have done:
 //   * it starts from the contiguous layout;
 //   * the first plan, at the end of the first window, is free: no budget, no gate, not counted;
-//   * every sub-window from the second window on is scored with the placement that is then in force;
+//   * every sub-window from the second window on is scored with the placement that is then in force, and with its
+//     traffic shares where settings.traffic_shares asks for some;
 //   * a plan is made at the end of each sub-window (or window) and is in force from the next one on;
 //   * fetches are counted from then on, over all windows but the first.
 //

@@ -38,12 +38,20 @@ TEST(MakeRebalanceRequestTest, TheServerReadsWhatWasAsked) {
         .topology = &topology,
         .samples = {&sample, 1},
         .current = &current,
-        .constraints = {.min_replicas = 1, .honour_groups = true},
+        .constraints = {.min_replicas = 1,
+                        .honour_groups = true,
+                        .stable_local_slots = random.Int(0, 1) == 1,
+                        .slot_budget_per_layer = std::vector<int>(static_cast<std::size_t>(layers), experts)},
         .options = {.policy = Policy::kOptimized,
                     .budget = {.per_layer = random.Int(0, 9), .total = random.Int(0, 9), .bytes = random.Int(0, 9)},
                     .bytes_per_expert = 1 + random.Int(0, 99),
                     .max_transfers_per_gpu = 1 + random.Int(0, 9),
-                    .traffic_shares = true}};
+                    .traffic_shares = true},
+        .gate = PlanOverrides{.horizon = absl::Seconds(1 + random.Int(0, 99)),
+                              .intra_node_bytes_per_second = 1e9 * (1 + random.Int(0, 99)),
+                              .hysteresis_ratio = random.Unit(),
+                              .min_balancedness = 0.5},
+        .max_routing_entries = random.Int(0, 99)};
 
     const auto input = ReadRebalanceRequest(MakeRebalanceRequest(question), {}, {});
 
@@ -61,8 +69,14 @@ TEST(MakeRebalanceRequestTest, TheServerReadsWhatWasAsked) {
     EXPECT_EQ(input->options.budget.total, question.options.budget.total);
     EXPECT_EQ(input->options.budget.bytes, question.options.budget.bytes);
     EXPECT_EQ(input->options.bytes_per_expert, question.options.bytes_per_expert);
-    EXPECT_EQ(input->constraints.min_replicas, question.constraints.min_replicas);
-    EXPECT_EQ(input->constraints.honour_groups, question.constraints.honour_groups);
+    EXPECT_EQ(input->constraints, question.constraints);
+    EXPECT_EQ(input->max_routing_entries, question.max_routing_entries);
+    ASSERT_TRUE(input->gate);
+    EXPECT_EQ(input->gate->horizon, question.gate->horizon);
+    EXPECT_EQ(input->gate->intra_node_bytes_per_second, question.gate->intra_node_bytes_per_second);
+    EXPECT_EQ(input->gate->inter_node_bytes_per_second, PlanSettings().inter_node_bytes_per_second);
+    EXPECT_EQ(input->gate->hysteresis_ratio, question.gate->hysteresis_ratio);
+    EXPECT_EQ(input->gate->min_balancedness, question.gate->min_balancedness);
   }
 }
 

@@ -176,8 +176,7 @@ void CheckIncrement(const RebalanceProblem& problem, const RebalanceOptions& opt
 
 // A plan within a budget fails only where a plan anew does.
 void CheckRefusal(const RebalanceProblem& problem, RebalanceOptions options) {
-  if (options.budget.unlimited() || options.policy == Policy::kGlobal || options.policy == Policy::kHierarchical)
-    return;
+  if (options.budget.unlimited() || IsReference(options.policy)) return;
   options.budget = {};
   EPLB_CHECK(!PlanRebalance(problem, options, SerialFor()).ok());
 }

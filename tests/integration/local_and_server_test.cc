@@ -203,6 +203,49 @@ TEST_F(LocalAndServerTest, BudgetsInBytesCountAnExpertAlike) {
   EXPECT_LE(Plan(five, {"--local"})["fetches"].get<int>(), 5);
 }
 
+TEST_F(LocalAndServerTest, EverythingThatARequestCanSayTravelsAlike) {
+  const std::string first = Generate({"--layers", "4", "--experts", "16", "--windows", "3", "--noise", "0.8"});
+  const std::string current = directory_.Path("current.json");
+  ASSERT_EQ(Run({"--loads", first, "--slots", "24", "--gpus", "4", "--local", "--output", current}).exit_code, 0);
+  const std::string loads =
+      Generate({"--layers", "4", "--experts", "16", "--windows", "3", "--noise", "0.8", "--seed", "9"});
+  const auto alike = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--loads", loads, "--slots", "24", "--gpus", "4"});
+    ExpectTheSame(more);
+  };
+  alike({"--each-window", "--window-weights", "3,0.25,1"});
+  alike({"--slot-budgets", "20,24,17,16"});
+  alike({"--slot-budgets", "20"});
+  alike({"--routing-entries", "8"});
+  alike({"--routing-entries", "32", "--traffic-shares", "--each-window", "--window-weights", "3,0.25,1"});
+  alike({"--routing-entries", "32", "--policy", "global"});
+  const auto alike_from_current = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--loads", loads, "--slots", "24", "--gpus", "4", "--current", current});
+    ExpectTheSameTransfers(more);
+  };
+  alike_from_current({"--max-transfers-per-gpu", "3"});
+  alike_from_current({"--move-local-slots", "--policy", "global"});
+  alike_from_current({"--move-local-slots", "--slot-budgets", "22"});
+  alike_from_current({"--gate", "--horizon", "3600", "--hysteresis", "0.5", "--min-balancedness", "0.99"});
+  alike_from_current({"--gate", "--horizon", "3600.25", "--intra-node-bandwidth", "3e11", "--inter-node-bandwidth",
+                      "1e11", "--expert-time-ratio", "0.9", "--moves-per-layer", "2"});
+}
+
+TEST_F(LocalAndServerTest, MoreTransfersPerGpuTakeFewerStepsWhereNoSlotIsFree) {
+  const std::string loads = Generate({"--layers", "4", "--experts", "64"});
+  const std::string current = directory_.Path("current.json");
+  ASSERT_EQ(Run({"--loads", loads, "--slots", "64", "--gpus", "4", "--local", "--output", current}).exit_code, 0);
+  const std::string later = Generate({"--layers", "4", "--experts", "64", "--seed", "9"});
+  const auto steps = [&](const std::string& most) {
+    const std::string path = directory_.Path("transfers.json");
+    const ProgramResult result = Run({"--loads", later, "--slots", "64", "--gpus", "4", "--current", current, "--local",
+                                      "--max-transfers-per-gpu", most, "--transfers", path});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return Json::parse(ReadFile(path))["transfers"].back()["step"].get<int>() + 1;
+  };
+  EXPECT_GT(steps("1"), steps("8"));
+}
+
 TEST_F(LocalAndServerTest, TheWayFromACurrentPlacementIsTheSameForEveryPolicy) {
   const std::string loads = Generate({"--layers", "4", "--experts", "256"});
   const std::string current = directory_.Path("current.json");

@@ -30,4 +30,14 @@ void ReadGate(const v1::GateOptions& message, PlanOverrides& overrides, FieldErr
   overrides.min_balancedness = ReadNumber(errors, "gate.min_balancedness", message.min_balancedness(), 1.0);
 }
 
+void WriteGate(const PlanOverrides& overrides, v1::GateOptions& message) {
+  message.set_disabled(overrides.gate_disabled.value_or(false));
+  if (overrides.horizon) WriteDuration(*overrides.horizon, *message.mutable_horizon());
+  message.set_intra_node_bytes_per_second(overrides.intra_node_bytes_per_second.value_or(0));
+  message.set_inter_node_bytes_per_second(overrides.inter_node_bytes_per_second.value_or(0));
+  if (overrides.hysteresis_ratio) message.set_hysteresis_ratio(*overrides.hysteresis_ratio);
+  message.set_expert_time_ratio(overrides.expert_time_ratio.value_or(0));
+  message.set_min_balancedness(overrides.min_balancedness.value_or(0));
+}
+
 }  // namespace eplb

@@ -22,9 +22,12 @@ std::optional<Number> ReadNumber(FieldErrors& errors, std::string_view field, Nu
   return std::nullopt;
 }
 
-// When a plan is worth its transfers; sets only the gate's fields of the overrides. Adds what is wrong to `errors`,
-// under "gate".
+// When a plan is worth its transfers; reading sets only the gate's fields of the overrides. Adds what is wrong to
+// `errors`, under "gate".
 void ReadGate(const v1::GateOptions& message, PlanOverrides& overrides, FieldErrors& errors);
+
+// States the gate's fields that the overrides have; the rest stay unset.
+void WriteGate(const PlanOverrides& overrides, v1::GateOptions& message);
 
 }  // namespace eplb
 

@@ -52,7 +52,7 @@ void AddNeedsOptimized(std::string_view field, std::int64_t value, FieldErrors& 
 // What the policy, or the way of planning, would leave out of account.
 void CheckCombination(const v1::PlanOptions& message, const RequestedPlan& plan, FieldErrors& errors) {
   const bool within_budget = !plan.options.budget.unlimited() || plan.gate;
-  if (IsReferencePolicy(plan.options.policy)) {
+  if (IsReference(plan.options.policy)) {
     if (message.work_limit() > 0) AddNeedsOptimized("options.work_limit", message.work_limit(), errors);
     if (!plan.options.budget.unlimited()) errors.Add("options.budget", "", "needs the optimized policy");
     if (plan.gate) errors.Add("options.gate", "", "needs the optimized policy");
@@ -66,8 +66,6 @@ void CheckCombination(const v1::PlanOptions& message, const RequestedPlan& plan,
 }
 
 }  // namespace
-
-bool IsReferencePolicy(Policy policy) { return policy == Policy::kHierarchical || policy == Policy::kGlobal; }
 
 std::optional<Policy> PolicyFromMessage(v1::Policy policy) {
   switch (policy) {
@@ -122,6 +120,12 @@ RequestedPlan ReadPlanOptions(const v1::PlanOptions& message, std::int64_t bytes
   return plan;
 }
 
+void WriteBudget(const MoveBudget& budget, v1::MoveBudget& message) {
+  if (budget.per_layer) message.set_per_layer(*budget.per_layer);
+  if (budget.total) message.set_total(*budget.total);
+  if (budget.bytes) message.set_bytes(*budget.bytes);
+}
+
 PlacementConstraints ReadConstraints(const v1::PlacementConstraints& message, bool honour_groups, Policy policy,
                                      const ConstraintsShape& shape, FieldErrors& errors) {
   PlacementConstraints constraints{
@@ -131,7 +135,7 @@ PlacementConstraints ReadConstraints(const v1::PlacementConstraints& message, bo
       .stable_local_slots = !message.has_stable_local_slots() || message.stable_local_slots()};
   errors.CheckRange("constraints.min_replicas", message.min_replicas(), 0, shape.num_gpus);
   errors.CheckRange("constraints.min_nodes_per_expert", message.min_nodes_per_expert(), 0, shape.num_nodes);
-  if (IsReferencePolicy(policy)) {
+  if (IsReference(policy)) {
     if (message.min_replicas() > 1) AddNeedsOptimized("constraints.min_replicas", message.min_replicas(), errors);
     if (message.min_nodes_per_expert() > 1) {
       AddNeedsOptimized("constraints.min_nodes_per_expert", message.min_nodes_per_expert(), errors);

@@ -30,8 +30,6 @@ struct RequestedPlan {
 
 // kAuto for POLICY_UNSPECIFIED; nullopt for a number that is no policy.
 std::optional<Policy> PolicyFromMessage(v1::Policy policy);
-// Whether it is one of the published algorithms, which know neither budgets nor rules.
-bool IsReferencePolicy(Policy policy);
 // POLICY_UNSPECIFIED for kAuto.
 v1::Policy PolicyMessage(Policy policy);
 
@@ -39,6 +37,9 @@ v1::Policy PolicyMessage(Policy policy);
 // policy cannot honour.
 RequestedPlan ReadPlanOptions(const v1::PlanOptions& message, std::int64_t bytes_per_expert, bool has_current,
                               const PlanDefaults& defaults, const RequestLimits& limits, FieldErrors& errors);
+
+// States the bounds that the budget has; the rest stay unset.
+void WriteBudget(const MoveBudget& budget, v1::MoveBudget& message);
 
 // Shape that constraints are checked against.
 struct ConstraintsShape {

@@ -25,26 +25,10 @@ void ReadBudget(const v1::MoveBudget& message, PlanOverrides& overrides, FieldEr
   overrides.budget = budget;
 }
 
-void WriteBudget(const MoveBudget& budget, v1::MoveBudget& message) {
-  if (budget.per_layer) message.set_per_layer(*budget.per_layer);
-  if (budget.total) message.set_total(*budget.total);
-  if (budget.bytes) message.set_bytes(*budget.bytes);
-}
-
 bool StatesGate(const PlanOverrides& overrides) {
   return overrides.gate_disabled || overrides.horizon || overrides.intra_node_bytes_per_second ||
          overrides.inter_node_bytes_per_second || overrides.hysteresis_ratio || overrides.expert_time_ratio ||
          overrides.min_balancedness;
-}
-
-void WriteGate(const PlanOverrides& overrides, v1::GateOptions& message) {
-  message.set_disabled(overrides.gate_disabled.value_or(false));
-  if (overrides.horizon) WriteDuration(*overrides.horizon, *message.mutable_horizon());
-  message.set_intra_node_bytes_per_second(overrides.intra_node_bytes_per_second.value_or(0));
-  message.set_inter_node_bytes_per_second(overrides.inter_node_bytes_per_second.value_or(0));
-  if (overrides.hysteresis_ratio) message.set_hysteresis_ratio(*overrides.hysteresis_ratio);
-  message.set_expert_time_ratio(overrides.expert_time_ratio.value_or(0));
-  message.set_min_balancedness(overrides.min_balancedness.value_or(0));
 }
 
 }  // namespace
@@ -59,10 +43,10 @@ PlanOverrides ReadPlanOverrides(const v1::PlanOptions& message, std::string_view
   overrides.work_limit = ReadNumber<std::int64_t>(own, "work_limit", message.work_limit(), limits.max_work);
   if (message.honour_groups()) overrides.honour_groups = true;
   if (message.has_budget()) ReadBudget(message.budget(), overrides, own);
-  if (overrides.policy && IsReferencePolicy(*overrides.policy) && overrides.budget && !overrides.budget->unlimited()) {
+  if (overrides.policy && IsReference(*overrides.policy) && overrides.budget && !overrides.budget->unlimited()) {
     own.Add("budget", "", "needs the optimized policy");
   }
-  if (overrides.policy && IsReferencePolicy(*overrides.policy) && overrides.work_limit) {
+  if (overrides.policy && IsReference(*overrides.policy) && overrides.work_limit) {
     own.Add("work_limit", absl::StrCat(*overrides.work_limit), "needs the optimized policy");
   }
   if (message.has_gate()) ReadGate(message.gate(), overrides, own);

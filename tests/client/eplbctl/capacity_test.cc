@@ -68,5 +68,16 @@ TEST_F(EplbctlCapacityTest, SaysWhatIsMissingFromTheQuestion) {
               HasSubstr("--max-slots: 8: must be at least 16"));
 }
 
+TEST_F(EplbctlCapacityTest, AWorkLimitIsRefusedWhereThePolicySearchesNothing) {
+  for (const std::string policy : {"global", "hierarchical"}) {
+    const ProgramResult result =
+        Plan({"--gpus", "4", "--target-step-time", "1.5", "--work-limit", "7", "--policy", policy});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr("--work-limit: 7: needs the optimized policy: " + policy + " searches nothing"));
+  }
+  EXPECT_EQ(Plan({"--gpus", "4", "--target-step-time", "1.5", "--work-limit", "7"}).exit_code, 0);
+  EXPECT_EQ(Plan({"--gpus", "4", "--target-step-time", "1.5", "--work-limit", "0", "--policy", "global"}).exit_code, 0);
+}
+
 }  // namespace
 }  // namespace eplb::testing

@@ -156,6 +156,71 @@ TEST_F(EplbctlRebalanceTest, PlansForEachWindowAsAPatternOfItsOwn) {
   ExpectRefused(Arguments({"--each-window", "--window", "0"}), 2, "excludes");
 }
 
+TEST_F(EplbctlRebalanceTest, AWindowsWeightSaysWhatItCountsFor) {
+  const Json only_first = Plan({"--window", "0"});
+  EXPECT_EQ(Plan({"--each-window", "--window-weights", "1,0"})["balancedness"], only_first["balancedness"]);
+  EXPECT_EQ(Plan({"--each-window", "--window-weights", "2,2"})["physical_to_logical"],
+            Plan({"--each-window"})["physical_to_logical"]);
+  ExpectRefused(Arguments({"--each-window", "--window-weights", "1,2,3"}), 2,
+                "--window-weights: 3 weights: must be 2, one for each window of");
+  ExpectRefused(Arguments({"--each-window", "--window-weights", "1,-2"}), 2, "-2 not in range 0 to");
+  ExpectRefused(Arguments({"--each-window", "--window-weights", "0,0"}), 2, "weight");
+  ExpectRefused(Arguments({"--window-weights", "1,2"}), 2, "--window-weights requires --each-window");
+}
+
+TEST_F(EplbctlRebalanceTest, SlotsBeyondALayersBudgetStayEmpty) {
+  const auto used = [](const Json& row) { return std::count_if(row.begin(), row.end(), [](int e) { return e >= 0; }); };
+  const Json each = Plan({"--slot-budgets", "5,4"})["physical_to_logical"];
+  EXPECT_EQ(used(each[0]), 5);
+  EXPECT_EQ(used(each[1]), 4);
+  const Json all = Plan({"--slot-budgets", "5"})["physical_to_logical"];
+  EXPECT_EQ(used(all[0]), 5);
+  EXPECT_EQ(used(all[1]), 5);
+  ExpectRefused(Arguments({"--slot-budgets", "5,5,5"}), 2, "slot_budget_per_layer: 3 entries: must be the number of");
+  ExpectRefused(Arguments({"--slot-budgets", "3"}), 2, "slot_budget_per_layer[0]: 3: must be from 4 to 6");
+  ExpectRefused(Arguments({"--slot-budgets", "5", "--policy", "global"}), 2, "needs the optimized policy");
+}
+
+TEST_F(EplbctlRebalanceTest, TheInverseMapListsTheSlotsOfEachExpert) {
+  const Json plan = Plan({"--traffic-shares", "--routing-entries", "16"});
+  EXPECT_THAT(KeysOf(plan),
+              ElementsAre("policy", "physical_to_logical", "expert_count", "slot_shares", "logical_to_physical",
+                          "balancedness", "step_time", "lower_bound_step_time", "twins", "fetches", "compute_ms"));
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    ASSERT_EQ(plan["logical_to_physical"][layer].size(), 4U);
+    for (std::size_t expert = 0; expert < 4; ++expert) {
+      const Json& slots = plan["logical_to_physical"][layer][expert];
+      EXPECT_GE(slots.size(), 1U);
+      EXPECT_LE(slots.size(), 16U);
+      for (const Json& slot : slots) EXPECT_EQ(plan["physical_to_logical"][layer][slot.get<std::size_t>()], expert);
+    }
+  }
+  const Json one = Plan({"--routing-entries", "1"});
+  for (const Json& slots : one["logical_to_physical"][0]) EXPECT_EQ(slots.size(), 1U);
+  ExpectRefused(Arguments({"--routing-entries", "0"}), 2, "--routing-entries: Value 0 not in range");
+}
+
+TEST_F(EplbctlRebalanceTest, AGateMakesOnlyMovesThatAreWorthTheirTransfers) {
+  const std::string current = directory_.Path("current.json");
+  ASSERT_EQ(RunEplbctl(Arguments({"--window", "0", "--output", current})).exit_code, 0);
+  const auto gated = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--window", "1", "--current", current, "--gate"});
+    return more;
+  };
+  // Bandwidth that makes a fetch all but free, and one that makes it dearer than any gain.
+  const Json cheap = Plan(gated({"--intra-node-bandwidth", "1e15", "--horizon", "1e6"}));
+  EXPECT_GT(cheap["fetches"], 0);
+  EXPECT_GT(cheap["gate"]["gain_gpu_seconds"].get<double>(), cheap["gate"]["cost_gpu_seconds"].get<double>());
+  const Json dear = Plan(gated({"--intra-node-bandwidth", "1"}));
+  EXPECT_EQ(dear["fetches"], 0);
+  EXPECT_EQ(dear["gate"]["cost_gpu_seconds"], 0);
+  EXPECT_EQ(Plan(gated({"--min-balancedness", "0.01"}))["fetches"], 0) << "every layer is that balanced";
+  EXPECT_THAT(RunEplbctl(Arguments(gated({}))).out, HasSubstr("predicted gain, GPU-seconds"));
+  ExpectRefused(Arguments({"--gate"}), 2, "--gate requires --current");
+  ExpectRefused(Arguments({"--current", current, "--horizon", "5"}), 2, "--horizon requires --gate");
+  ExpectRefused(Arguments(gated({"--policy", "global"})), 2, "options.gate: needs the optimized policy");
+}
+
 TEST_F(EplbctlRebalanceTest, ThePlanDependsOnNeitherThreadsNorFormatOfTheLoads) {
   const Json one = Plan({"--threads", "1"});
   EXPECT_EQ(one["physical_to_logical"], Plan({"--threads", "4"})["physical_to_logical"]);

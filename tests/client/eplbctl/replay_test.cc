@@ -75,6 +75,27 @@ TEST_F(EplbctlReplayTest, ABudgetWithAPolicyThatKnowsNoneIsRefused) {
   }
 }
 
+TEST_F(EplbctlReplayTest, AWorkLimitIsRefusedWhereThePolicySearchesNothing) {
+  for (const std::string policy : {"global", "hierarchical"}) {
+    const ProgramResult result = Replay({"--policy", policy, "--work-limit", "7"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, HasSubstr("--work-limit: 7: needs the optimized policy: " + policy + " searches nothing"));
+  }
+  EXPECT_EQ(Replay({"--work-limit", "7", "--compare"}).exit_code, 0);
+}
+
+TEST_F(EplbctlReplayTest, TrafficSharesAreChosenAndScored) {
+  const auto step_time = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--moves-per-layer", "1", "--format", "json"});
+    return Json::parse(Replay(more).out)["step_time"].get<double>();
+  };
+  EXPECT_LT(step_time({"--traffic-shares"}), step_time({}));
+  const ProgramResult table = Replay({"--traffic-shares", "--compare"});
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("auto, every sub-window, traffic shares"));
+}
+
 TEST_F(EplbctlReplayTest, ComparesWithWhatUsersHave) {
   const ProgramResult result = Replay({"--compare"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -82,6 +103,12 @@ TEST_F(EplbctlReplayTest, ComparesWithWhatUsersHave) {
                           "fetched/window", "3 windows x 4 sub-windows x 2 layers x 16 experts"}) {
     EXPECT_THAT(result.out, HasSubstr(row));
   }
+}
+
+TEST_F(EplbctlReplayTest, RulesThatThePublishedAlgorithmDoesNotKnowDoNotStopTheComparison) {
+  const ProgramResult result =
+      RunEplbctl({"replay", "--series", series_, "--slots", "36", "--gpus", "4", "--min-replicas", "2", "--compare"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 
 TEST_F(EplbctlReplayTest, ASeriesThatIsTooShortIsBadInput) {

@@ -92,6 +92,27 @@ TEST(Replay, FewMovesBeatAFullReshuffleEachWindow) {
   EXPECT_LT(moved.fetch_percent, 0.3 * reshuffled.fetch_percent);
 }
 
+TEST(Replay, WithTrafficSharesEachSubWindowIsScoredWithTheSharesInForce) {
+  const std::vector<LoadMatrix> series = GeneratedSeries(2).Drifting(40, 0.0, 0.05);
+  ReplayOptions still = PerLayer(0);
+  ReplayOptions shared = PerLayer(0);
+  shared.settings.traffic_shares = true;
+  const ReplayResult even = RunReplay(series, still);
+  const ReplayResult with_shares = RunReplay(series, shared);
+  EXPECT_EQ(with_shares.fetches, 0) << "other shares of the same placement cost no fetch";
+  EXPECT_LT(with_shares.step_time, even.step_time);
+  EXPECT_LT(with_shares.plans_skipped, with_shares.plans) << "shares follow the traffic";
+}
+
+TEST(Replay, AReferencePolicyIsScoredWithItsSharesToo) {
+  const std::vector<LoadMatrix> series = GeneratedSeries(3).Stationary(24, 0.1);
+  ReplayOptions options{.sub_windows_per_window = kPerWindow, .every = ReplayEvery::kWindow};
+  options.settings.policy = Policy::kGlobal;
+  const ReplayResult even = RunReplay(series, options);
+  options.settings.traffic_shares = true;
+  EXPECT_LT(RunReplay(series, options).step_time, even.step_time);
+}
+
 TEST(Replay, StationaryTrafficComesToRest) {
   const std::vector<LoadMatrix> series = GeneratedSeries(4).Stationary(96, 0.1);
   const ReplayResult gated = RunReplay(series, PerLayer(3));
