@@ -69,10 +69,12 @@ class LoadPotential {
   // P of the slots as measured last.
   double value() const { return value_; }
   int num_samples() const { return num_samples_; }
-  // Sum of of(sample). Mostly there is one sample, which the loop over several is kept out of the way of.
+  // Sum of of(sample).
   template <typename Function>
-  double SumOverSamples(const Function& of) const {
-    return num_samples_ == 1 ? of(0) : SumOfMany(of);
+  [[gnu::always_inline]] double SumOverSamples(const Function& of) const {
+    double sum = of(0);
+    for (int k = 1; k < num_samples_; ++k) sum += of(k);
+    return sum;
   }
   // Charge of one replica of an expert in a sample, were there `replicas` of it. replicas >= 1.
   double Charge(int sample, int expert, int replicas) const {
@@ -111,12 +113,6 @@ class LoadPotential {
   double Slope(int index, int sample, double amount) const { return SlopeOf(Term(index, sample, amount), amount); }
 
  private:
-  template <typename Function>
-  [[gnu::noinline]] double SumOfMany(const Function& of) const {
-    double sum = of(0);
-    for (int k = 1; k < num_samples_; ++k) sum += of(k);
-    return sum;
-  }
   // ratio^p: as many squarings as power_exponent_.
   double Raise(double ratio) const {
     if (power_exponent_ == 4) [[likely]] {  // the default, without a jump by table

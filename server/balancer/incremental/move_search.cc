@@ -58,18 +58,20 @@ Move MoveSearch::FindBest(int max_fetches, double min_gain_per_fetch) {
 }
 
 inline MoveSearch::Source MoveSearch::Drop(int slot, int gpu) const {
-  const auto emptied_term = [=, this](int k) { return values_.emptied_power(slot, k) * potential_.gpu(gpu, k).scale; };
-  const double relief =
-      potential_.SumOverSamples([=, this](int k) { return potential_.term(gpu, k) - emptied_term(k); });
-  double value = relief;
-  slots_.ForEachReplica(slots_.expert_in(slot), [&](std::int32_t other) {
-    if (other != slot) value -= values_.loss_in(other);
-  });
+  double relief = 0;
+  double emptied_term = 0;
+  int k = 0;
+  do {
+    const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
+    const double emptied = values_.emptied_power(slot, k) * state.scale;
+    relief += state.term - emptied;
+    emptied_term += emptied;
+  } while (++k < potential_.num_samples());
   return {.slot = slot,
           .gpu = gpu,
           .relief = relief,
-          .value = value,
-          .emptied_term = potential_.SumOverSamples(emptied_term),
+          .value = relief - values_.loss_elsewhere(slot, slots_.expert_in(slot)),
+          .emptied_term = emptied_term,
           .slope = values_.emptied_slope(slot) * potential_.gpu(gpu, 0).scale};
 }
 

@@ -17,6 +17,7 @@ ReplicaValues::ReplicaValues(const LayerSlots& slots, const LoadPotential& poten
   first_replicated_.resize(num_gpus + 1, 0);
   term_.resize(num_gpus);
   value_.resize(static_cast<std::size_t>(slots.num_experts()));
+  loss_.resize(value_.size());
   value_in_.resize(num_slots);
   loss_in_.resize(num_slots);
   emptied_slope_.resize(num_slots);
@@ -47,10 +48,13 @@ inline void ReplicaValues::ValueReplicated(int slot, int gpu) {
     return potential_.term(gpu, k) - At(eased_power_, k * num_slots + slot) * potential_.gpu(gpu, k).scale;
   });
   At(value_in_, slot) = value;
-  At(value_, slots_.expert_in(slot)) += value;
-  At(loss_in_, slot) = potential_.SumOverSamples([=, this](int k) {
+  const std::int32_t expert = slots_.expert_in(slot);
+  At(value_, expert) += value;
+  const double loss = potential_.SumOverSamples([=, this](int k) {
     return At(loaded_power_, k * num_slots + slot) * potential_.gpu(gpu, k).scale - potential_.term(gpu, k);
   });
+  At(loss_in_, slot) = loss;
+  At(loss_, expert) += loss;
 }
 
 void ReplicaValues::Measure(std::span<const std::int32_t> gpus) {
@@ -63,6 +67,7 @@ void ReplicaValues::Measure(std::span<const std::int32_t> gpus) {
   most_value_ = 0;
   FindReplicated();
   std::ranges::fill(value_, 0.0);
+  std::ranges::fill(loss_, 0.0);
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     for (const std::int32_t slot : replicated_on(gpu)) ValueReplicated(slot, gpu);
     const double term = potential_.SumOverSamples([=, this](int k) { return potential_.term(gpu, k); });

@@ -51,6 +51,8 @@ class ReplicaValues {
   }
   // What the slot's GPU loses if another replica of the slot's expert goes.
   double loss_in(int slot) const { return At(loss_in_, slot); }
+  // What the GPUs of the expert's other replicas lose if that in the slot goes.
+  double loss_elsewhere(int slot, int expert) const { return At(loss_, expert) - At(loss_in_, slot); }
   // Of the slot's GPU without the slot's expert: power, and its derivative in the first sample.
   double emptied_power(int slot, int sample) const {
     return At(emptied_power_, sample * slots_.topology().num_slots() + slot);
@@ -76,6 +78,7 @@ class ReplicaValues {
   std::vector<double> value_;        // [experts] 0 where not known
   std::vector<double> value_in_;     // [slots]
   std::vector<double> loss_in_;      // [slots]
+  std::vector<double> loss_;         // [experts] sum of loss_in over its slots, where it has several
   std::vector<double> eased_power_;  // [samples, slots] of the slot's GPU with one replica more of its expert elsewhere
   std::vector<double> loaded_power_;   // [samples, slots] with one replica less
   std::vector<double> emptied_power_;  // [samples, slots]
