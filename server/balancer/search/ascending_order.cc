@@ -5,10 +5,12 @@
 #include <bit>
 #include <utility>
 
+#include "server/balancer/search/sorting_network.h"
+
 namespace eplb {
 namespace {
 
-constexpr std::size_t kMaxRanked = 128;
+constexpr std::size_t kMaxKeys = kMostSortedKeys;
 constexpr std::int32_t kIndexMask = 127;
 constexpr unsigned kKeyBits = 22;
 // Up to so many, three passes with few buckets take less than two with many, which must all be cleared and summed up.
@@ -48,8 +50,8 @@ void AscendingOrder::SortByRadix(std::span<const float> values) {
 
 std::span<const std::int32_t> AscendingOrder::Sort(std::span<const float> values) {
   order_.Resize(static_cast<int>(values.size()));
-  if (values.size() <= kMaxRanked) {
-    SortByRank(values);
+  if (values.size() <= kMaxKeys) {
+    SortByKeys(values);
   } else if (values.size() <= kMaxFewBuckets) {
     SortByRadix<8>(values);
   } else {
@@ -58,7 +60,7 @@ std::span<const std::int32_t> AscendingOrder::Sort(std::span<const float> values
   return order_.span();
 }
 
-void AscendingOrder::SortByRank(std::span<const float> values) {
+void AscendingOrder::SortByKeys(std::span<const float> values) {
   const int count = static_cast<int>(values.size());
   keys_.Resize(count);
   std::int32_t* keys = keys_.data();
@@ -66,12 +68,8 @@ void AscendingOrder::SortByRank(std::span<const float> values) {
   for (int i = 0; i < count; ++i) {
     keys[i] = (std::bit_cast<std::int32_t>(values[static_cast<std::size_t>(i)]) & ~kIndexMask) | i;
   }
-  for (int i = 0; i < count; ++i) {
-    const std::int32_t key = keys[i];
-    std::int32_t rank = 0;
-    for (int j = 0; j < count; ++j) rank += static_cast<std::int32_t>(keys[j] < key);
-    order_[rank] = i;
-  }
+  SortKeys(count, keys);
+  for (int i = 0; i < count; ++i) order_[i] = keys[i] & kIndexMask;
 }
 
 }  // namespace eplb

@@ -1,8 +1,6 @@
 #include "server/balancer/search/exchange_chain.h"
 
-#include <algorithm>
 #include <limits>
-#include <tuple>
 
 namespace eplb {
 namespace {
@@ -12,26 +10,25 @@ constexpr int kMaxLinks = 6;
 
 }  // namespace
 
-// The first kFirstLinks that lower the hottest GPU.
+// The first kFirstLinks that lower the hottest GPU. They are met in the order that settles ties, so each goes behind
+// all that move as much, and once the list is full few are light enough to get into it.
 int ExchangeChain::ListFirstLinks(int hottest, const ReplicaLayout& layout) {
-  links_.Resize(layout.slots_on(hottest) * layout.num_slots);
+  links_.Resize(kFirstLinks);
   const auto least = static_cast<float>(kLeastGain * layout.speed[hottest]);
+  float most = std::numeric_limits<float>::infinity();
   int count = 0;
   for (int slot = layout.first_slot[hottest]; slot < layout.first_slot[hottest + 1]; ++slot) {
     const float value = layout.slot_load[slot];
     for (int partner = 0; partner < layout.num_slots; ++partner) {
       const float moved = value - layout.slot_load[partner];
-      if (moved > least && layout.gpu_of[partner] != hottest) {
-        links_[count++] = {moved, slot, partner};
-      }
+      if (!(moved > least && moved < most) || layout.gpu_of[partner] == hottest) continue;
+      int place = count < kFirstLinks ? count++ : kFirstLinks - 1;
+      for (; place > 0 && links_[place - 1].moved > moved; --place) links_[place] = links_[place - 1];
+      links_[place] = {moved, slot, partner};
+      if (count == kFirstLinks) most = links_[kFirstLinks - 1].moved;
     }
   }
-  const int kept = std::min(kFirstLinks, count);
-  std::partial_sort(
-      links_.begin(), links_.begin() + kept, links_.begin() + count, [](const Link& left, const Link& right) {
-        return std::tie(left.moved, left.slot, left.partner) < std::tie(right.moved, right.slot, right.partner);
-      });
-  return kept;
+  return count;
 }
 
 bool ExchangeChain::Follow(const Link& first, double limit, WorkMeter* work, ReplicaLayout* layout) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "server/balancer/search/nearest_target.h"
@@ -10,6 +11,11 @@ namespace eplb {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+// Slots that are written at once: a vector register full.
+constexpr int kBlock = 4;
+using Block = float __attribute__((vector_size(kBlock * sizeof(float))));
+// Slots among which the partner is looked for one by one.
+constexpr int kStretch = 64;
 
 }  // namespace
 
@@ -23,14 +29,33 @@ bool MayExchange(int slot, int partner, const ReplicaLayout& layout) {
 void ExchangeScan::SetTargets(int gpu, std::span<const std::int32_t> barred, const ReplicaLayout& layout) {
   base_.Resize(layout.num_slots);
   target_.Resize(layout.num_slots);
+  handicap_.Resize(layout.num_gpus);
+  shift_.Resize(layout.num_gpus);
   const double load = layout.gpu_load[gpu];
+  const double* gpu_load = layout.gpu_load.data();
   for (int other = 0; other < layout.num_gpus; ++other) {
-    const auto base = static_cast<float>((load + layout.gpu_load[other]) / 2);
-    const auto shift = static_cast<float>((load - layout.gpu_load[other]) / 2);
-    for (int slot = layout.first_slot[other]; slot < layout.first_slot[other + 1]; ++slot) {
-      base_[slot] = base;
-      target_[slot] = layout.slot_load[slot] + shift;
+    handicap_[other] = static_cast<float>((load + gpu_load[other]) / 2);
+    shift_[other] = static_cast<float>((load - gpu_load[other]) / 2);
+  }
+  const float* slot_load = layout.slot_load.data();
+  int slot = 0;
+  for (int other = 0; other < layout.num_gpus; ++other) {
+    const int end = layout.first_slot[other + 1];
+    const float base = handicap_[other];
+    const Block bases = {base, base, base, base};
+    // In blocks, the last of which reaches into the slots of the next GPU, which are written after it.
+    for (; slot < end && slot + kBlock <= layout.num_slots; slot += kBlock) {
+      Block targets;
+      std::memcpy(&targets, slot_load + slot, sizeof(targets));
+      targets += shift_[other];
+      std::memcpy(base_.data() + slot, &bases, sizeof(bases));
+      std::memcpy(target_.data() + slot, &targets, sizeof(targets));
     }
+    for (; slot < end; ++slot) {
+      base_[slot] = base;
+      target_[slot] = slot_load[slot] + shift_[other];
+    }
+    slot = end;
   }
   const auto bar = [&](int other) {
     std::fill(base_.begin() + layout.first_slot[other], base_.begin() + layout.first_slot[other + 1], kInfinity);
@@ -47,11 +72,13 @@ Exchange ExchangeScan::BestWithTwins(int gpu, const ReplicaLayout& layout) const
   }
   if (!best.exists()) return best;
   const float value = layout.slot_load[best.slot];
-  for (int partner = 0; partner < layout.num_slots; ++partner) {
-    if (base_[partner] + std::abs(value - target_[partner]) > best.peak) continue;
-    best.partner = partner;
-    break;
+  int partner = 0;
+  while (partner + kStretch < layout.num_slots &&
+         LeastDistance(base_.data() + partner, target_.data() + partner, kStretch, value) > best.peak) {
+    partner += kStretch;
   }
+  while (base_[partner] + std::abs(value - target_[partner]) > best.peak) ++partner;
+  best.partner = partner;
   return best;
 }
 

@@ -45,8 +45,10 @@ class ExchangeScan {
   Exchange BestWithSpeeds(int gpu, std::span<const std::int32_t> barred, float limit,
                           const ReplicaLayout& layout) const;
 
-  FlatArray<float> base_;    // [slots] half the load of both GPUs; infinite on barred ones
-  FlatArray<float> target_;  // [slots] load of the replica for which this slot's is the perfect exchange
+  FlatArray<float> handicap_;  // [gpus] half the load of both GPUs
+  FlatArray<float> shift_;     // [gpus] half of what this one has less
+  FlatArray<float> base_;      // [slots] handicap of its GPU; infinite on barred ones
+  FlatArray<float> target_;    // [slots] load of the replica for which this slot's is the perfect exchange
 };
 
 }  // namespace eplb

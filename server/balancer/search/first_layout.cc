@@ -6,15 +6,24 @@
 
 namespace eplb {
 
+// The order of the last layout stands while loads per replica and counts do.
 void FirstLayout::OrderReplicas(const ReplicaLayout& layout) {
+  bool same = expert_weight_.size() == layout.num_experts && ordered_.size() == layout.num_slots &&
+              std::ranges::equal(counts_, layout.replicas);
   expert_weight_.Resize(layout.num_experts);
   for (int expert = 0; expert < layout.num_experts; ++expert) {
-    expert_weight_[expert] = static_cast<float>(layout.replica_load[expert]);
+    const auto weight = static_cast<float>(layout.replica_load[expert]);
+    same &= expert_weight_[expert] == weight;
+    expert_weight_[expert] = weight;
   }
+  if (same) return;
+  counts_ = layout.replicas;
   ordered_.Resize(layout.num_slots);
   int next = 0;
+  last_copies_ = 0;
   for (const std::int32_t expert : descending_.Sort(expert_weight_.span())) {
     for (int copy = 0; copy < layout.replicas[expert]; ++copy) ordered_[next++] = expert;
+    if (layout.replicas[expert] > 1) last_copies_ = next;
   }
 }
 
@@ -96,25 +105,34 @@ void FirstLayout::Fold(ReplicaLayout* layout) {
   layout->RecomputeLoads();
 }
 
-void FirstLayout::LongestFirst(ReplicaLayout* layout) {
+bool FirstLayout::LongestFirst(double give_up, ReplicaLayout* layout) {
   OrderReplicas(*layout);
-  fill_.Assign(layout->num_gpus, 0);
+  fill_.Copy(layout->first_slot.span());
   layout->gpu_load.Assign(layout->num_gpus, 0.0);
   heap_.Resize(layout->num_gpus);
   // The heap has its largest key on top: complemented keys put the least loaded GPU there.
-  const auto key = [layout](int gpu) {
-    const std::uint64_t bits = OrderedBits(static_cast<float>(layout->LoadPerSpeed(gpu)));
+  const auto key = [](double load_per_speed, int gpu) {
+    const std::uint64_t bits = OrderedBits(static_cast<float>(load_per_speed));
     return ~((bits << 32) | static_cast<std::uint32_t>(gpu));
   };
-  for (int gpu = 0; gpu < layout->num_gpus; ++gpu) heap_[gpu] = key(gpu);
+  for (int gpu = 0; gpu < layout->num_gpus; ++gpu) heap_[gpu] = key(0.0, gpu);
   std::span<std::uint64_t> heap(heap_.data(), static_cast<std::size_t>(layout->num_gpus));
   MakeHeap(heap);
-  for (const std::int32_t expert : ordered_) {
+  bool twins = false;
+  bool passed = false;
+  for (int next = 0; next < ordered_.size(); ++next) {
+    const std::int32_t expert = ordered_[next];
     const int gpu = static_cast<std::int32_t>(static_cast<std::uint32_t>(~heap[0]));
-    layout->Put(layout->first_slot[gpu] + fill_[gpu]++, expert);
+    const int slot = fill_[gpu]++;
+    // All replicas of an expert come in a row.
+    twins |= slot > layout->first_slot[gpu] && layout->expert_in[slot - 1] == expert;
+    layout->expert_in[slot] = expert;
     layout->gpu_load[gpu] += layout->replica_load[expert];
-    if (fill_[gpu] < layout->slots_on(gpu)) {
-      SiftDown(heap, 0, key(gpu));
+    const double load = layout->LoadPerSpeed(gpu);
+    passed |= load >= give_up;
+    if (passed && !twins && next + 1 >= last_copies_) return false;
+    if (slot + 1 < layout->first_slot[gpu + 1]) {
+      SiftDown(heap, 0, key(load, gpu));
     } else {
       const std::uint64_t last = heap.back();
       heap = heap.first(heap.size() - 1);
@@ -122,6 +140,7 @@ void FirstLayout::LongestFirst(ReplicaLayout* layout) {
     }
   }
   layout->RecomputeLoads();
+  return true;
 }
 
 }  // namespace eplb

@@ -25,8 +25,9 @@ class FirstLayout {
   void Fold(ReplicaLayout* layout);
 
   // Longest first: replicas in descending order each go to the GPU with the least load per speed that has a free slot,
-  // ties to the lowest. For any slots and speeds.
-  void LongestFirst(ReplicaLayout* layout);
+  // ties to the lowest. For any slots and speeds. Returns false, with slots and loads of no use, once it is certain
+  // that the maximum will be at least `give_up` and no GPU will hold twins.
+  bool LongestFirst(double give_up, ReplicaLayout* layout);
 
  private:
   void OrderReplicas(const ReplicaLayout& layout);
@@ -37,7 +38,9 @@ class FirstLayout {
   DescendingOrder descending_;
   AscendingOrder ascending_;
   FlatArray<float> expert_weight_;   // [experts]
+  FlatArray<std::int32_t> counts_;   // [experts] replicas of each that ordered_ is of
   FlatArray<std::int32_t> ordered_;  // [slots] expert of each replica, heaviest first
+  int last_copies_ = 0;              // from here on ordered_ has experts of one replica only
   FlatArray<float> entry_;           // [columns x GPUs] loads, each live column ascending
   FlatArray<std::int32_t> head_;     // [columns x GPUs] first replica of the chain in an entry
   FlatArray<std::int32_t> tail_;     // [columns x GPUs] last replica of the chain
@@ -46,7 +49,7 @@ class FirstLayout {
   FlatArray<float> folded_;          // [GPUs]
   FlatArray<std::int32_t> folded_head_;
   FlatArray<std::int32_t> folded_tail_;
-  FlatArray<std::int32_t> fill_;  // [GPUs] slots filled
+  FlatArray<std::int32_t> fill_;  // [GPUs] next slot to fill
   FlatArray<std::uint64_t> heap_;
 };
 

@@ -1,6 +1,7 @@
 #include "server/balancer/search/packing_search.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "server/balancer/search/twin_repair.h"
 
@@ -13,6 +14,7 @@ constexpr std::uint64_t kSeed = 0x45504c42;
 // Moves without success that stage 4 always allows itself.
 constexpr std::int64_t kPatience = 50'000;
 constexpr double kLeastImprovement = 1e-7;
+constexpr double kNever = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
@@ -20,7 +22,7 @@ void PackingSearch::Place() {
   if (uniform()) {
     first_layout_.Fold(&layout_);
   } else {
-    first_layout_.LongestFirst(&layout_);
+    first_layout_.LongestFirst(kNever, &layout_);
   }
   RepairTwins(min_replicas_, &layout_);
 }
@@ -155,8 +157,10 @@ void PackingSearch::Explore(bool patient, WorkMeter* work) {
 
 // The published greedy's way to place the same counts: where it happens to be better, so is this search.
 void PackingSearch::TryLongestFirst() {
-  counts_.Run(min_replicas_, &layout_);
-  first_layout_.LongestFirst(&layout_);
+  for (int expert = 0; expert < layout_.num_experts; ++expert) {
+    if (layout_.replicas[expert] != greedy_counts_[expert]) layout_.SetReplicas(expert, greedy_counts_[expert]);
+  }
+  if (!first_layout_.LongestFirst(best_max_ - kLeastImprovement, &layout_)) return;
   RepairTwins(min_replicas_, &layout_);
   KeepIfBetter();
 }
@@ -182,6 +186,7 @@ void PackingSearch::Run(const PackingProblem& problem, const Settings& settings,
   for (int gpu = 0; gpu < layout_.num_gpus; ++gpu) every_gpu_[gpu] = gpu;
 
   counts_.Run(min_replicas_, &layout_);
+  greedy_counts_ = layout_.replicas;
   const double heaviest = *std::ranges::max_element(layout_.replica_load);
   floor_ = std::max(1.0, heaviest / *std::ranges::max_element(problem.speed));
   good_enough_ = std::max(settings.enough * layout_.scale, floor_ * (1 + settings.tolerance));

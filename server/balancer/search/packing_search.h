@@ -80,6 +80,7 @@ class PackingSearch {
   ReplicaLayout best_;
   FlatArray<std::int32_t> every_gpu_;
   ReplicaCounts counts_;
+  FlatArray<std::int32_t> greedy_counts_;  // [experts] by counts_
   CountRefinement refinement_;
   CountEnumeration enumeration_;
   PairCounts pair_counts_;

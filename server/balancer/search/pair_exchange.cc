@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <iterator>
 
 #include "server/balancer/search/exchange_scan.h"
 #include "server/balancer/search/nearest_target.h"
@@ -64,10 +66,11 @@ bool PairExchange::RunWith(int gpu, int hottest, ReplicaLayout* layout) {
   return true;
 }
 
+// The coolest on top of a heap: mostly one of the first will do.
 void PairExchange::OrderByLoad(const ReplicaLayout& layout) {
   by_load_.Resize(layout.num_gpus);
   for (int gpu = 0; gpu < layout.num_gpus; ++gpu) by_load_[gpu] = {layout.LoadPerSpeed(gpu), gpu};
-  std::ranges::sort(by_load_);
+  std::ranges::make_heap(by_load_, std::greater<>());
 }
 
 bool PairExchange::Run(WorkMeter* work, ReplicaLayout* layout) {
@@ -75,7 +78,9 @@ bool PairExchange::Run(WorkMeter* work, ReplicaLayout* layout) {
   if (layout->slots_on(hottest) < kLeastSlots) return false;
   List(hottest, *layout, &hot_);
   OrderByLoad(*layout);
-  for (const auto& [load, gpu] : by_load_) {
+  for (auto left = by_load_.end(); left != by_load_.begin(); --left) {
+    std::ranges::pop_heap(by_load_.begin(), left, std::greater<>());
+    const int gpu = std::prev(left)->second;
     if (gpu == hottest || work->exhausted()) break;
     const int slots = layout->slots_on(gpu);
     if (slots < 2) continue;

@@ -19,6 +19,10 @@ void Refold::DrawLots(std::span<const std::int32_t> members, int lot_size, Pseud
   left_.Resize(count);
   double fastest = 0;
   for (const std::int32_t gpu : members) fastest = std::max(fastest, layout->speed[gpu]);
+  // Copies in registers, as the compiler cannot know that what is written below does not change them.
+  std::int32_t* experts = layout->expert_in.data();
+  float* loads = layout->slot_load.data();
+  PseudoRandom drawing = *random;
   for (int i = 0; i < count; ++i) {
     const std::int32_t gpu = members[static_cast<std::size_t>(i)];
     const int first = layout->first_slot[gpu];
@@ -26,15 +30,18 @@ void Refold::DrawLots(std::span<const std::int32_t> members, int lot_size, Pseud
     float lot = 0;
     for (int drawn = 0; drawn < lot_size; ++drawn) {
       const int slot = first + drawn;
-      const int pick = slot + random->Below(slots - drawn);
-      std::swap(layout->expert_in[slot], layout->expert_in[pick]);
-      std::swap(layout->slot_load[slot], layout->slot_load[pick]);
-      lot += layout->slot_load[slot];
+      const int pick = slot + drawing.Below(slots - drawn);
+      std::swap(experts[slot], experts[pick]);
+      const float load = loads[pick];
+      loads[pick] = loads[slot];
+      loads[slot] = load;
+      lot += load;
     }
     lot_[i] = lot;
     const double left = layout->gpu_load[gpu] - lot + (fastest - layout->speed[gpu]);
     left_[i] = std::max(0.0F, static_cast<float>(left));
   }
+  *random = drawing;
 }
 
 void Refold::MatchLots(std::span<const std::int32_t> members) {
@@ -94,21 +101,28 @@ bool Refold::AvoidTwins(int lot_size, const ReplicaLayout& layout) {
 bool Refold::Improves(const ReplicaLayout& layout) {
   double before = 0;
   double after = 0;
-  double squares_before = 0;
-  double squares_after = 0;
   const int count = receivers_.size();
   new_load_.Resize(count);
   for (int i = 0; i < count; ++i) {
     const std::int32_t gpu = receivers_[i];
     new_load_[i] = layout.gpu_load[gpu] + (static_cast<double>(received_[i]) - kept_[i]);
+    before = std::max(before, layout.LoadPerSpeed(gpu));
+    after = std::max(after, layout.unit_speeds ? new_load_[i] : new_load_[i] / layout.speed[gpu]);
+  }
+  return after < before || (after == before && LowersSquares(layout));
+}
+
+bool Refold::LowersSquares(const ReplicaLayout& layout) const {
+  double squares_before = 0;
+  double squares_after = 0;
+  for (int i = 0; i < receivers_.size(); ++i) {
+    const std::int32_t gpu = receivers_[i];
     const double load_before = layout.LoadPerSpeed(gpu);
     const double load_after = new_load_[i] / layout.speed[gpu];
-    before = std::max(before, load_before);
-    after = std::max(after, load_after);
     squares_before += load_before * load_before;
     squares_after += load_after * load_after;
   }
-  return after < before || (after == before && squares_after < squares_before);
+  return squares_after < squares_before;
 }
 
 void Refold::Deal(int lot_size, ReplicaLayout* layout) {

@@ -35,6 +35,7 @@ class Refold {
   bool AvoidTwins(int lot_size, const ReplicaLayout& layout);
   bool Fits(int giver, int receiver, int lot_size, const ReplicaLayout& layout) const;
   bool Improves(const ReplicaLayout& layout);
+  bool LowersSquares(const ReplicaLayout& layout) const;
   void Deal(int lot_size, ReplicaLayout* layout);
 
   AscendingOrder order_;

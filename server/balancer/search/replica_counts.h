@@ -17,6 +17,10 @@ class ReplicaCounts {
   void Run(int min_replicas, ReplicaLayout* layout);
 
  private:
+  // The same for the experts whose load per replica, as float32, is at least `least`; false, with counts of no use,
+  // where others have to get replicas too.
+  bool Spread(int min_replicas, float least, ReplicaLayout* layout);
+
   FlatArray<std::uint64_t> heap_;
 };
 

@@ -17,6 +17,7 @@ void ReplicaLayout::Reset(const PackingProblem& problem) {
   num_slots = first_slot[num_gpus];
   speed.Copy(problem.speed);
   equal_speeds = std::ranges::adjacent_find(problem.speed, std::ranges::not_equal_to()) == problem.speed.end();
+  unit_speeds = equal_speeds && speed[0] == 1.0;
   even_slots = std::ranges::adjacent_find(problem.slots_on, std::ranges::not_equal_to()) == problem.slots_on.end();
 
   const double total = std::accumulate(problem.loads.begin(), problem.loads.end(), 0.0);

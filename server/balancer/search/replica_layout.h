@@ -17,6 +17,7 @@ struct ReplicaLayout {
   int num_gpus = 0;
   int num_slots = 0;
   bool equal_speeds = true;
+  bool unit_speeds = true;  // all 1: there is nothing to divide by
   bool even_slots = true;
   double scale = 1.0;  // load in here = load in the problem * scale
 
@@ -40,7 +41,7 @@ struct ReplicaLayout {
     }
     return false;
   }
-  double LoadPerSpeed(int gpu) const { return gpu_load[gpu] / speed[gpu]; }
+  double LoadPerSpeed(int gpu) const { return unit_speeds ? gpu_load[gpu] : gpu_load[gpu] / speed[gpu]; }
 
   // The GPU with the most load per speed, the lowest among equals.
   int Hottest() const;

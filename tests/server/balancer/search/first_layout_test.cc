@@ -1,6 +1,7 @@
 #include "server/balancer/search/first_layout.h"
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -12,6 +13,8 @@ namespace eplb {
 namespace {
 
 using ::testing::ElementsAre;
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
 
 TEST(AscendingOrder, OrdersAllButNearlyEqualNumbers) {
   testing::RandomProblems random(31);
@@ -68,11 +71,35 @@ TEST(FirstLayout, HoldsEveryReplicaOnAnyFleet) {
     if (uniform) {
       first.Fold(&layout);
     } else {
-      first.LongestFirst(&layout);
+      first.LongestFirst(kNever, &layout);
     }
     RepairTwins(1, &layout);
     EXPECT_TRUE(testing::IsSound(layout)) << "round " << round;
   }
+}
+
+TEST(FirstLayout, LongestFirstGivesUpOnlyWhatIsNotBetter) {
+  testing::RandomProblems random(33);
+  FirstLayout first;
+  int given_up = 0;
+  for (int round = 0; round < 400; ++round) {
+    const testing::OwnedProblem problem = testing::RandomPacking(round % 2 == 0, &random);
+    ReplicaLayout whole;
+    whole.Reset(problem.get());
+    ReplicaCounts().Run(1, &whole);
+    ReplicaLayout layout = whole;
+    EXPECT_TRUE(first.LongestFirst(kNever, &whole));
+    const double give_up = 0.9 + 0.4 * random.Unit();
+    if (first.LongestFirst(give_up, &layout)) {
+      EXPECT_TRUE(std::ranges::equal(layout.expert_in, whole.expert_in)) << "round " << round;
+      EXPECT_TRUE(whole.CountTwins() > 0 || whole.MaxLoad() < give_up) << "round " << round;
+    } else {
+      ++given_up;
+      EXPECT_EQ(whole.CountTwins(), 0) << "round " << round;
+      EXPECT_GE(whole.MaxLoad(), give_up) << "round " << round;
+    }
+  }
+  EXPECT_GT(given_up, 20);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "server/balancer/search/first_layout.h"
@@ -45,7 +46,7 @@ inline ReplicaLayout StartOf(const PackingProblem& problem) {
   ReplicaLayout layout;
   layout.Reset(problem);
   ReplicaCounts().Run(problem.min_replicas, &layout);
-  FirstLayout().LongestFirst(&layout);
+  FirstLayout().LongestFirst(std::numeric_limits<double>::infinity(), &layout);
   RepairTwins(problem.min_replicas, &layout);
   return layout;
 }
