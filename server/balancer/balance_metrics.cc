@@ -121,7 +121,7 @@ double StepTime(std::span<const LayerBalance> layers) {
     max += layer.max;
     mean += layer.mean;
   }
-  return mean > 0 ? max / mean : 1.0;
+  return max > mean ? max / mean : 1.0;
 }
 
 int CountTwins(std::span<const std::int32_t> slots, const Topology& topology) {

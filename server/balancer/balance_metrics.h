@@ -68,7 +68,8 @@ std::vector<LayerBalance> MeasureBalance(const Placement& placement, const LoadM
 // One layer's part of slot_shares, [layers x slots]; empty where that is.
 std::span<const double> LayerShares(std::span<const double> slot_shares, int layer, int num_slots);
 
-// Unweighted mean and minimum of the layers' balancedness, and the step time. 1 for no layers.
+// Unweighted mean and minimum of the layers' balancedness, and the step time, clamped to 1 as balancedness is. 1 for no
+// layers.
 double MeanBalancedness(std::span<const LayerBalance> layers);
 double WorstBalancedness(std::span<const LayerBalance> layers);
 double StepTime(std::span<const LayerBalance> layers);

@@ -47,6 +47,14 @@ TEST(BalanceMetrics, NothingWithoutLoadIsPerfect) {
   EXPECT_EQ(MeanBalancedness({}), 1.0);
 }
 
+TEST(BalanceMetrics, NoStepTimeIsBelowOne) {
+  // Sums of shares of a load miss it by a rounding error; loads of experts that are lost are in the mean alone.
+  const LayerBalance rounded{.mean = 929.5, .max = 929.49999999999989};
+  const LayerBalance lost{.mean = 30, .max = 20};
+  EXPECT_EQ(StepTime({&rounded, 1}), 1.0);
+  EXPECT_EQ(StepTime({&lost, 1}), 1.0);
+}
+
 TEST(BalanceMetrics, TwinsAreReplicasBeyondTheFirstOnAGpu) {
   const Topology topology = MakeTopology({.num_gpus = 2, .num_slots = 6});
   EXPECT_EQ(CountTwins(std::vector<std::int32_t>{0, 0, 0, 1, 2, kEmptySlot}, topology), 2);
