@@ -32,14 +32,13 @@ constexpr char kReplayFooter[] =
     "plan, at the end of the first window, is free. From the second window on every sub-window is scored with the\n"
     "placement then in force, and fetches are counted. The reference policies (hierarchical, global) plan anew each "
     "time\n"
-    "for the window that has passed, as the engines do, and know neither budget nor gate, and search nothing, so "
-    "that\n"
+    "for the window that has passed, as the engines do. They know neither budget nor gate and search nothing:\n"
     "--work-limit is refused with them. It bounds the first plan; the later ones are bounded by their budget.\n"
     "With --traffic-shares plans choose what share of its expert's traffic each replica takes, and each sub-window is\n"
     "scored with the shares then in force; what --compare shows besides has equal ones.\n\n"
     "JSON keys: step_time, balancedness, fetch_percent (per window, of all slots), plan_ms_median, plans, windows,\n"
-    "plans_skipped (that published nothing), fetches, gate {fetches_refused, gain_gpu_seconds, cost_gpu_seconds,\n"
-    "saved_gpu_seconds}.";
+    "plans_skipped (that published nothing), fetches, gate {fetches_refused (once, however many plans in a row refuse\n"
+    "them), gain_gpu_seconds, cost_gpu_seconds, saved_gpu_seconds}.";
 
 struct ReplayFlags {
   std::string series;

@@ -151,7 +151,7 @@ class Run {
     EPLB_ASSIGN_OR_RETURN(TickPlan tick, Plan(settings, allowance));
     plan_ms_.push_back(absl::ToDoubleMilliseconds(clock_.Monotonic() - start));
     ++result_.plans;
-    for (const LayerReport& layer : tick.plan.layers) result_.fetches_refused += layer.refused_fetches;
+    NoteRefusals(tick);
     int fetches = 0;
     if (tick.unchanged == UnchangedReason::kNone) {
       fetches = tick.plan.fetches();
@@ -160,12 +160,22 @@ class Run {
       Adopt(tick.plan);
     } else {
       ++result_.plans_skipped;
-      result_.fetches_refused += tick.plan.fetches();
     }
     result_.fetches += fetches;
     if (pacer_) pacer_->Note(tick.plan, fetches);
     result_.fetches_by_tick.push_back(fetches);
     return absl::OkStatus();
+  }
+
+  // Counts what is refused now and was not by the plan before.
+  void NoteRefusals(const TickPlan& tick) {
+    refused_.resize(tick.plan.layers.size());
+    for (std::size_t i = 0; i < refused_.size(); ++i) {
+      const LayerReport& layer = tick.plan.layers[i];
+      const bool skipped = tick.unchanged != UnchangedReason::kNone;
+      const int refused = layer.refused_fetches + (skipped ? layer.fetches : 0);
+      result_.fetches_refused += std::max(0, refused - std::exchange(refused_[i], refused));
+    }
   }
 
   ReplayResult Summary() {
@@ -192,6 +202,7 @@ class Run {
   const int per_window_;
   Placement placement_;
   std::vector<double> slot_shares_;  // of placement_, as in RebalancePlan; empty: equal ones
+  std::vector<int> refused_;         // [layers] fetches that the newest plan did not make
   int tick_ = 0;
   std::optional<FetchPacer> pacer_;
   double max_sum_ = 0;

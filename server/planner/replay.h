@@ -33,19 +33,21 @@ struct ReplayOptions {
 };
 
 struct ReplayResult {
-  double step_time = 1;                 // over all scored sub-windows: sum of the largest GPU loads / sum of the means
-  double balancedness = 1;              // mean over scored sub-windows and layers
-  double fetch_percent = 0;             // fetches per window, % of all slots of all layers
-  double plan_ms_median = 0;            // of the plans that were counted
-  int plans = 0;                        // counted: those after the first
-  int windows = 0;                      // of the series
-  int plans_skipped = 0;                // that published nothing
-  std::int64_t fetches = 0;             // all that were counted
-  std::int64_t fetches_refused = 0;     // would have gained, but less than they cost
-  double gain_gpu_seconds = 0;          // predicted, of all plans that were published
-  double cost_gpu_seconds = 0;          // of their transfers
-  double saved_gpu_seconds = 0;         // cost of the refused fetches
-  std::vector<double> step_times = {};  // of each scored sub-window
+  double step_time = 1;       // over all scored sub-windows: sum of the largest GPU loads / sum of the means
+  double balancedness = 1;    // mean over scored sub-windows and layers
+  double fetch_percent = 0;   // fetches per window, % of all slots of all layers
+  double plan_ms_median = 0;  // of the plans that were counted
+  int plans = 0;              // counted: those after the first
+  int windows = 0;            // of the series
+  int plans_skipped = 0;      // that published nothing
+  std::int64_t fetches = 0;   // all that were counted
+  // Would have gained, but less than they cost. What a layer is refused plan after plan counts once: without the gate
+  // it would have been fetched once. So only what goes beyond the refusals of the plan before counts.
+  std::int64_t fetches_refused = 0;
+  double gain_gpu_seconds = 0;            // predicted, of all plans that were published
+  double cost_gpu_seconds = 0;            // of their transfers
+  double saved_gpu_seconds = 0;           // cost of fetches_refused
+  std::vector<double> step_times = {};    // of each scored sub-window
   std::vector<int> fetches_by_tick = {};  // after each scored sub-window
 };
 

@@ -22,7 +22,7 @@ struct LoadReportView {
   std::uint64_t sequence = 0;                         // counts up by one over the life of the incarnation, from 1
   absl::Duration window = absl::ZeroDuration();       // true length, > 0
   std::optional<absl::Time> end_time = {};            // on the worker's clock; for lag metrics only
-  std::uint64_t steps = 0;                            // engine steps in the window; 0: unknown
+  std::uint64_t steps = 0;                            // engine steps in the window, for people; 0: unknown
   Phase phase = Phase::kUnspecified;                  //
   std::optional<PlacementVersion> placement = {};     // in force while seen; unset: the newest this worker told of
   bool warmup = false;                                // counted apart, never planned from

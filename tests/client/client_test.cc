@@ -93,6 +93,25 @@ TEST(ClientTest, TriesAnAbsentServerAgainAndThenNamesIt) {
   EXPECT_THAT(waits, SizeIs(2));
 }
 
+// A server of this process for one service of the test's own, at a free port.
+template <typename Service>
+class OneServiceServer {
+ public:
+  OneServiceServer() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(&service);
+    server_ = builder.BuildAndStart();
+  }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
+
+  Service service;
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
 // Ends the first calls as a gRPC server does that closes its port at that moment.
 class ClosingService final : public v1::EplbService::Service {
  public:
@@ -103,14 +122,9 @@ class ClosingService final : public v1::EplbService::Service {
 };
 
 TEST(ClientTest, CallsThatAServerCancelledAreTriedAgain) {
-  ClosingService service;
-  int port = 0;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  OneServiceServer<ClosingService> server;
   std::vector<absl::Duration> waits;
-  const auto client = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
+  const auto client = Client::Create(Options(server.address(), waits));
   EXPECT_TRUE((*client)->Rebalance(MakeRequest()).ok());
   EXPECT_THAT(waits, SizeIs(2));
 }
@@ -127,15 +141,10 @@ class ForgetfulService final : public v1::EplbService::Service {
 };
 
 TEST(ClientTest, WhatPublishesIsTriedAgainUnderOneIdOfItsOwn) {
-  ForgetfulService service;
-  int port = 0;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  OneServiceServer<ForgetfulService> server;
   std::vector<absl::Duration> waits;
-  const auto client = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
-  const auto other = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
+  const auto client = Client::Create(Options(server.address(), waits));
+  const auto other = Client::Create(Options(server.address(), waits));
   v1::RebalanceRequest publish;
   publish.set_deployment("prod/r1");
   EXPECT_TRUE((*client)->Rebalance(publish).ok());
@@ -143,30 +152,25 @@ TEST(ClientTest, WhatPublishesIsTriedAgainUnderOneIdOfItsOwn) {
   EXPECT_TRUE((*other)->Rebalance(publish).ok());
   publish.set_request_id("mine");
   EXPECT_TRUE((*client)->Rebalance(publish).ok());
-  ASSERT_THAT(service.ids, SizeIs(8));
-  const std::set<std::string> different(service.ids.begin(), service.ids.end());
+  ASSERT_THAT(server.service.ids, SizeIs(8));
+  const std::set<std::string> different(server.service.ids.begin(), server.service.ids.end());
   EXPECT_THAT(different, SizeIs(4)) << "one for each call, whoever makes it";
   EXPECT_THAT(different, Not(Contains("")));
-  EXPECT_EQ(service.ids.back(), "mine");
+  EXPECT_EQ(server.service.ids.back(), "mine");
   for (const std::string& id : different) EXPECT_LE(id.size(), 128U);
 }
 
 TEST(ClientTest, WhatPublishesNothingNeedsNoId) {
-  ForgetfulService service;
-  service.ids = {""};  // so that the first try is answered
-  int port = 0;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  OneServiceServer<ForgetfulService> server;
+  server.service.ids = {""};  // so that the first try is answered
   std::vector<absl::Duration> waits;
-  const auto client = Client::Create(Options(absl::StrCat("127.0.0.1:", port), waits));
+  const auto client = Client::Create(Options(server.address(), waits));
   EXPECT_TRUE((*client)->Rebalance(MakeRequest()).ok());
   v1::RebalanceRequest dry;
   dry.set_deployment("prod/r1");
   dry.set_validate_only(true);
   EXPECT_TRUE((*client)->Rebalance(dry).ok());
-  EXPECT_THAT(service.ids, Each(""));
+  EXPECT_THAT(server.service.ids, Each(""));
 }
 
 TEST(ClientTest, AMessageThatIsTooLargeIsNotTriedAgain) {

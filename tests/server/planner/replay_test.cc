@@ -1,7 +1,9 @@
 #include "server/planner/replay.h"
 
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -42,6 +44,40 @@ class NotingPlanner final : public TickPlanner {
   mutable std::vector<std::size_t> histories;
   mutable std::vector<std::optional<int>> totals;
 };
+
+// Two layers whose fetches are refused as scripted, plan by plan; the first plan is asked for twice.
+class RefusingPlanner final : public TickPlanner {
+ public:
+  explicit RefusingPlanner(std::vector<std::array<int, 2>> refused) : refused_(std::move(refused)) {}
+  absl::StatusOr<TickPlan> Plan(const TickInput& input) const override {
+    TickPlan tick{.plan = {.placement = *input.current, .policy = Policy::kOptimized, .layers = {2, LayerReport()}}};
+    tick.unchanged = UnchangedReason::kGainBelowCost;
+    const std::size_t call = calls_++;
+    for (std::size_t layer = 0; call >= 2 && layer < 2; ++layer) {
+      // A plan refused as a whole, and moves refused one by one.
+      (call == 3 ? tick.plan.layers[layer].fetches : tick.plan.layers[layer].refused_fetches) =
+          refused_[call - 2][layer];
+    }
+    return tick;
+  }
+
+ private:
+  const std::vector<std::array<int, 2>> refused_;
+  mutable std::size_t calls_ = 0;
+};
+
+TEST(Replay, WhatIsRefusedPlanAfterPlanIsCountedOnce) {
+  const std::vector<LoadMatrix> series(5, LoadMatrix::Create(2, 4, std::vector<double>(8, 100.0)).value());
+  const RefusingPlanner planner({{5, 0}, {5, 2}, {1, 2}, {4, 2}});
+  const Topology topology = Topology::Create({.num_gpus = 2, .num_slots = 4}).value();
+  ReplayOptions options;
+  options.settings.bytes_per_expert = 1000;
+  options.settings.intra_node_bytes_per_second = 1000;
+  const ReplayResult result = Replay(series, topology, options, planner, RealClock()).value();
+  EXPECT_EQ(result.plans_skipped, 4);
+  EXPECT_EQ(result.fetches_refused, 5 + 2 + 3) << "the first, the second layer's, and those that came back";
+  EXPECT_DOUBLE_EQ(result.saved_gpu_seconds, 20.0) << "two GPUs are held up by each";
+}
 
 TEST(Replay, ScoresEverySubWindowFromTheSecondWindowOnWithThePlacementInForce) {
   // Two GPUs, the contiguous layout holds experts 0 and 1 on the first. Only window 2 is scored: loads 100 / 200.

@@ -2,18 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <future>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "client/error_details.h"
-#include "server/planner/adaptive_tick_planner.h"
 #include "tests/support/error_details.h"
 #include "tests/support/live_server.h"
-#include "tests/support/rebalance_requests.h"
 
 namespace eplb {
 namespace {
@@ -312,143 +307,6 @@ TEST_F(LiveTest, RebalanceWithoutSamplesNeedsADeploymentThatIsThere) {
   request.set_deployment("never/heard");
   grpc::ClientContext unknown;
   EXPECT_EQ(stub_->Rebalance(&unknown, request, &response).error_code(), grpc::StatusCode::NOT_FOUND);
-}
-
-// A paused deployment with loads, on a server that plans for real and sends no larger messages.
-class PausedDeployment {
- public:
-  explicit PausedDeployment(int max_message_bytes) {
-    EplbServiceParts parts;
-    parts.hub = hub_.get();
-    server_.emplace(InProcessServerOptions{.server = {.max_message_bytes = max_message_bytes}, .parts = parts});
-    stub = server_->NewStub();
-    worker_.emplace(*stub);
-    worker_->Send(HelloMessage());
-    EXPECT_TRUE(worker_->Read().has_value());
-    EXPECT_TRUE(hub_->UpdateDeployment("prod/r1", {.mode = DeploymentMode::kPaused}, false).ok());
-    // With the second one counted the first has opened its sub-window.
-    worker_->Send(ReportMessage(1));
-    worker_->Send(ReportMessage(2));
-    WaitUntil([&] { return hub_->GetPlacement("prod/r1")->workers[0].reports == 2; });
-    clock_.Advance(absl::Seconds(5));
-    hub_->RunDue();
-    watch_.emplace(*stub, WatchMessage());  // without a subscriber nothing is published
-    WaitUntil([&] { return hub_->GetPlacement("prod/r1")->workers[0].watching; });
-  }
-  ~PausedDeployment() {
-    worker_->Cancel();
-    watch_->Cancel();
-  }
-
-  grpc::Status Publish(v1::RebalanceResponse& response) {
-    v1::RebalanceRequest request;
-    request.set_deployment("prod/r1");
-    request.set_force(true);
-    request.set_max_routing_entries(100);
-    grpc::ClientContext context;
-    return stub->Rebalance(&context, request, &response);
-  }
-
-  std::unique_ptr<v1::EplbService::Stub> stub;
-
- private:
-  testing::FakeClock clock_;
-  const SerialFor serial_;
-  const AdaptiveTickPlanner planner_{serial_};
-  const std::unique_ptr<Hub> hub_ = CreateHub({}, clock_, planner_, nullptr);
-  std::optional<InProcessServer> server_;
-  std::optional<TelemetryClient> worker_;
-  std::optional<WatchClient> watch_;
-};
-
-constexpr int kPlenty = 1 << 20;
-
-TEST(LiveAnswerTest, WhatIsPublishedIsAnsweredWithWhatFits) {
-  v1::RebalanceResponse whole;
-  ASSERT_TRUE(PausedDeployment(kPlenty).Publish(whole).ok());
-  ASSERT_TRUE(whole.has_version());
-  ASSERT_GT(whole.layers(0).logical_to_physical_size(), 0);
-  ASSERT_GT(whole.transfers_size(), 0);
-  const int bytes = static_cast<int>(whole.ByteSizeLong());
-  const int a_little_less = bytes - 20;  // more than what answers differ by in their times
-
-  v1::RebalanceResponse without_map;
-  const grpc::Status status = PausedDeployment(a_little_less).Publish(without_map);
-
-  ASSERT_TRUE(status.ok()) << status.error_message();
-  EXPECT_TRUE(without_map.has_version());
-  EXPECT_EQ(without_map.layers(0).logical_to_physical_size(), 0);
-  EXPECT_EQ(without_map.transfers_size(), whole.transfers_size());
-  EXPECT_THAT(without_map.layers(0).physical_to_logical(), ElementsAreArray(whole.layers(0).physical_to_logical()));
-}
-
-TEST(LiveAnswerTest, APlacementThatIsTooLargeToTellSaysSo) {
-  v1::GetPlacementRequest request;
-  request.set_deployment("prod/r1");
-  v1::GetPlacementResponse response;
-  PausedDeployment plenty(kPlenty);
-  grpc::ClientContext small;
-  ASSERT_TRUE(plenty.stub->GetPlacement(&small, request, &response).ok());
-  const int enough = static_cast<int>(response.ByteSizeLong()) + 20;
-  request.set_max_routing_entries(100);
-  grpc::ClientContext large;
-  ASSERT_TRUE(plenty.stub->GetPlacement(&large, request, &response).ok());
-  ASSERT_GT(static_cast<int>(response.ByteSizeLong()), enough);
-
-  PausedDeployment tight(enough);
-  grpc::ClientContext context;
-  const grpc::Status status = tight.stub->GetPlacement(&context, request, &response);
-
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("must be at most"));
-  EXPECT_EQ(Reason(status), "ANSWER_TOO_LARGE");
-  EXPECT_FALSE(FindDetail<google::rpc::RetryInfo>(status).has_value()) << "it stays too large";
-}
-
-TEST_F(LiveTest, DrainTellsStreamsAndShutdownEndsThem) {
-  TelemetryClient worker(*stub_);
-  worker.Send(HelloMessage());
-  ASSERT_TRUE(worker.Read().has_value());
-  WatchClient watch(*stub_, WatchMessage());
-  ASSERT_TRUE(watch.Read().has_value());
-  server_->server().StartDraining();
-  auto told = worker.Read();
-  while (told && !told->draining()) told = worker.Read();
-  ASSERT_TRUE(told.has_value());
-  EXPECT_EQ(told->reconnect_delay().seconds(), 1);
-  auto event = watch.Read();
-  while (event && !event->has_draining()) event = watch.Read();
-  ASSERT_TRUE(event.has_value());
-  EXPECT_EQ(event->draining().reconnect_delay().seconds(), 1);
-  TelemetryClient late(*stub_);
-  late.Send(HelloMessage("prod/r1", "w0", "i1"));
-  const absl::Status refused = StatusFromGrpc(late.Finish());
-  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
-  EXPECT_TRUE(RetryDelayOf(refused).has_value());
-  EXPECT_EQ(WatchClient(*stub_, WatchMessage()).Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
-
-  server_->server().Shutdown(absl::Minutes(5));  // far longer than this test may take
-  const grpc::Status status = worker.Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
-  EXPECT_EQ(watch.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
-}
-
-TEST_F(LiveTest, StreamsOpenedWhileStoppingAreEnded) {
-  TelemetryClient worker(*stub_);
-  worker.Send(HelloMessage());
-  ASSERT_TRUE(worker.Read().has_value());
-  std::thread storm([&] {
-    for (int i = 0; i < 200; ++i) {
-      const std::string name = "w" + std::to_string(i);
-      TelemetryClient late(*stub_);
-      late.Send(HelloMessage("storm/" + name, name));
-      late.Read();
-      late.Finish();
-    }
-  });
-  server_->server().Shutdown(absl::Minutes(5));
-  storm.join();
-  EXPECT_FALSE(worker.Finish().ok());
 }
 
 TEST_F(LiveTest, AStormOfReconnectsLeavesNothingBehind) {

@@ -20,6 +20,7 @@
 #include "server/rpc/convert/rebalance_request.h"
 #include "tests/support/error_details.h"
 #include "tests/support/in_process_server.h"
+#include "tests/support/rebalance_calls.h"
 #include "tests/support/rebalance_requests.h"
 
 namespace eplb {
@@ -28,18 +29,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-struct Answer {
-  grpc::Status status;
-  v1::RebalanceResponse response;
-};
-
-Answer Call(v1::EplbService::Stub& stub, const v1::RebalanceRequest& request) {
-  grpc::ClientContext context;
-  Answer answer;
-  answer.status = stub.Rebalance(&context, request, &answer.response);
-  return answer;
-}
 
 // Without the one field in which equal plans differ.
 std::string PlanBytes(v1::RebalanceResponse response) {
@@ -83,18 +72,6 @@ class PoolBlocker {
   bool done_ = false;
   std::promise<void> release_;
   std::shared_future<void> released_ = release_.get_future().share();
-};
-
-// Counts what is planned.
-class PlanCounter final : public RebalanceObserver {
- public:
-  void OnPlanned(const RebalanceOutcome&) override { ++planned; }
-  void OnShed() override { ++shed; }
-  void OnDeduplicated() override { ++deduplicated; }
-
-  std::atomic<int> planned = 0;
-  std::atomic<int> shed = 0;
-  std::atomic<int> deduplicated = 0;
 };
 
 // Counts the calls that the server has open.
@@ -206,35 +183,6 @@ TEST(RebalanceTest, OversizedMessagesAreRefused) {
   EXPECT_EQ(Call(*stub, request).status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   request.clear_deployment();
   EXPECT_TRUE(Call(*stub, request).status.ok()) << "the connection survives";
-}
-
-TEST(RebalanceTest, AnswersThatAreTooLargeNameWhyAndAreNotToBeTriedAgain) {
-  PlanCounter counter;
-  EplbServiceParts parts;
-  parts.rebalance_observer = &counter;
-  InProcessServer server({.server = {.max_message_bytes = 10'000}, .parts = parts});
-  const std::unique_ptr<v1::EplbService::Stub> stub = server.NewStub();
-  v1::RebalanceRequest request = MakeRequest({.layers = 2, .experts = 8, .slots = 6000, .gpus = 4});
-
-  const grpc::Status beforehand = Call(*stub, request).status;
-
-  EXPECT_EQ(beforehand.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(Violations(beforehand), ElementsAre("topology.num_slots: 6000: must be at most 4992 in each of 2 layers: "
-                                                  "the answer must fit into 10000 bytes"));
-  EXPECT_EQ(counter.planned, 0);
-
-  request.mutable_topology()->set_num_slots(2000);
-  request.set_max_routing_entries(10'000);
-  const grpc::Status afterwards = Call(*stub, request).status;
-
-  EXPECT_EQ(afterwards.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << afterwards.error_message();
-  ASSERT_EQ(Violations(afterwards).size(), 1U);
-  EXPECT_THAT(Violations(afterwards)[0], HasSubstr("max_routing_entries: 2 layers x 2000 slots: the answer has "));
-  EXPECT_THAT(Violations(afterwards)[0], HasSubstr("must be at most 10000"));
-  EXPECT_EQ(Reason(afterwards), "ANSWER_TOO_LARGE");
-  EXPECT_FALSE(FindDetail<google::rpc::RetryInfo>(afterwards).has_value());
-  request.clear_max_routing_entries();
-  EXPECT_TRUE(Call(*stub, request).status.ok());
 }
 
 TEST(RebalanceTest, NamesThatAreNoTextAreRefusedBeforeAnythingReadsThem) {
