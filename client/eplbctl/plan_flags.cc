@@ -53,7 +53,7 @@ void PlanFlags::AddBudgetTo(CLI::App& app, const std::string& note) {
       ->group("Plan");
   app.add_option("--bytes-per-expert", bytes_per_expert_, "Weights of one expert in one layer")
       ->type_name("N")
-      ->check(InRange(std::int64_t{1}, kMaxBytes))
+      ->check(InRange(std::int64_t{1}, kMaxBytesPerExpert))
       ->group("Plan");
 }
 

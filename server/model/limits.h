@@ -16,6 +16,8 @@ inline constexpr int kMaxSamples = 64;  // load samples in one plan
 inline constexpr double kMaxLayerLoad = 9007199254740992.0;  // 2^53
 // Largest weight of a sample: sums of weights stay far from overflow.
 inline constexpr double kMaxSampleWeight = 9007199254740992.0;  // 2^53
+// Largest weights of one expert in one layer, in bytes (256 GiB): what all slots of all layers hold fits 64 bits.
+inline constexpr std::int64_t kMaxBytesPerExpert = std::int64_t{1} << 38;
 // Relative speeds are within [1 / kMaxSpeedRatio, kMaxSpeedRatio].
 inline constexpr double kMaxSpeedRatio = 1024.0;
 

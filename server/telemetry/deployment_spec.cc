@@ -140,9 +140,7 @@ absl::StatusOr<DeploymentSpec> DeploymentSpec::Create(DeploymentSpecOptions opti
   if (options.num_experts < 1 || options.num_experts > kMaxExperts) {
     errors.Add("num_experts", absl::StrCat(options.num_experts), absl::StrCat("must be from 1 to ", kMaxExperts));
   }
-  if (options.bytes_per_expert < 0) {
-    errors.Add("bytes_per_expert", absl::StrCat(options.bytes_per_expert), "must be at least 0");
-  }
+  errors.CheckRange("bytes_per_expert", options.bytes_per_expert, 0, kMaxBytesPerExpert);
   if (!options.topology.excluded_gpus.empty()) {
     errors.Add("topology.excluded_gpus", absl::StrCat(options.topology.excluded_gpus.size(), " GPUs"), "must be empty");
   }

@@ -49,7 +49,8 @@ void FirstLayout::CutColumns(const ReplicaLayout& layout) {
 }
 
 float FirstLayout::Spread(int column, int height) const {
-  return entry_[(column + 1) * height - 1] - entry_[column * height];
+  // Entries are ordered but for nearly equal ones, and a spread below 0 says that a column was folded away.
+  return std::max(0.0F, entry_[(column + 1) * height - 1] - entry_[column * height]);
 }
 
 void FirstLayout::FoldColumns(int into, int from, int height) {

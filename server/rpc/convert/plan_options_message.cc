@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "server/model/limits.h"
 #include "server/rpc/convert/gate_message.h"
 
 namespace eplb {
@@ -109,7 +110,7 @@ RequestedPlan ReadPlanOptions(const v1::PlanOptions& message, std::int64_t bytes
   errors.CheckRange("options.work_limit", message.work_limit(), 0, limits.max_work);
   if (message.work_limit() > 0) options.work_limit = message.work_limit();
   options.budget = ReadBudget(message.budget(), has_current, errors);
-  errors.CheckRange("bytes_per_expert", bytes_per_expert, 0, kNoBound);
+  errors.CheckRange("bytes_per_expert", bytes_per_expert, 0, kMaxBytesPerExpert);
   options.bytes_per_expert = bytes_per_expert > 0 ? bytes_per_expert : defaults.bytes_per_expert;
   errors.CheckRange("options.max_transfers_per_gpu", message.max_transfers_per_gpu(), 0, limits.max_slots);
   options.max_transfers_per_gpu =

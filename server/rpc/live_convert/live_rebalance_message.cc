@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/field_errors.h"
 #include "server/base/status_macros.h"
+#include "server/model/limits.h"
 #include "server/rpc/convert/duration_message.h"
 #include "server/rpc/convert/rebalance_response.h"
 #include "server/rpc/convert/request_checks.h"
@@ -42,7 +43,7 @@ absl::StatusOr<RebalanceNowRequest> ReadLiveRebalance(const v1::RebalanceRequest
   FieldErrors errors;
   CheckAbsent(request, errors);
   CheckRequestScalars(request, errors);
-  errors.CheckRange("bytes_per_expert", request.bytes_per_expert(), 0, FieldErrors::kNoBound);
+  errors.CheckRange("bytes_per_expert", request.bytes_per_expert(), 0, kMaxBytesPerExpert);
   UnusableGpus unusable = ReadUnusableGpus(request, limits.WithinModelBounds().max_gpus, errors);
   RebalanceNowRequest out{.deployment = request.deployment(),
                           .options = ReadPlanOverrides(request.options(), "options", limits, errors),

@@ -42,6 +42,15 @@ TEST(FirstLayout, FoldsTheExampleOfTheHeader) {
   EXPECT_TRUE(testing::IsSound(layout));
 }
 
+TEST(FirstLayout, NearlyEqualEntriesInTheWrongOrderDoNotLookFoldedAway) {
+  // The folded column of the lightest and the heaviest experts has entries that differ by less than the order tells.
+  const testing::OwnedProblem problem{.loads = {331, 970, 27, 1, 18, 666}, .slots_on = {3, 3}, .speed = {1, 1}};
+  ReplicaLayout layout;
+  layout.Reset(problem.get());
+  FirstLayout().Fold(&layout);
+  EXPECT_TRUE(testing::IsSound(layout));
+}
+
 TEST(FirstLayout, FoldingPairsIsOptimal) {
   // With two slots the heaviest must go with the lightest: 9+1, 8+2, 7+3, 6+4.
   const testing::OwnedProblem problem{
