@@ -9,9 +9,7 @@ namespace eplb {
 namespace {
 
 constexpr double kMaxSeconds = 1e9;
-constexpr double kMaxHysteresis = 1000;
 constexpr double kMinBandwidth = 1.0;
-constexpr double kMaxBandwidth = 1e15;
 
 }  // namespace
 
@@ -28,11 +26,11 @@ std::vector<CLI::Option*> GateFlags::AddMeasuresTo(CLI::App& app) {
   add("--horizon", horizon_seconds_, "SECONDS", "Time over which a placement pays back",
       absl::ToDoubleSeconds(defaults.horizon), 0.001, kMaxSeconds);
   add("--hysteresis", hysteresis_, "RATIO", "How far the gain must exceed the cost", defaults.hysteresis_ratio, 0.0,
-      kMaxHysteresis);
+      kMaxHysteresisRatio);
   add("--intra-node-bandwidth", intra_node_, "BYTES/S", "What a GPU receives from its own node",
-      defaults.intra_node_bytes_per_second, kMinBandwidth, kMaxBandwidth);
+      defaults.intra_node_bytes_per_second, kMinBandwidth, kMaxLinkBytesPerSecond);
   add("--inter-node-bandwidth", inter_node_, "BYTES/S", "What a GPU receives from another node",
-      defaults.inter_node_bytes_per_second, kMinBandwidth, kMaxBandwidth);
+      defaults.inter_node_bytes_per_second, kMinBandwidth, kMaxLinkBytesPerSecond);
   add("--expert-time-ratio", expert_time_ratio_, "RATIO", "Part of the time that is spent in expert layers",
       defaults.expert_time_ratio, 1e-6, 1.0);
   add("--min-balancedness", min_balancedness_, "RATIO", "Leave layers alone that are this balanced",

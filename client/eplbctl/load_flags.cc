@@ -14,8 +14,6 @@
 namespace eplb {
 namespace {
 
-constexpr double kMaxWeight = 0x1p53;  // of a sample in a request
-
 std::string Describe(const std::string& path, const LoadSeriesShape& shape, bool one_window, std::int64_t window,
                      bool each_window) {
   const std::string windows = one_window           ? absl::StrCat("window ", window)
@@ -43,7 +41,7 @@ void LoadFlags::AddTo(CLI::App& app) {
                  "What each window counts for against the others, as in 3,1,0.5; 0: not at all [all 1]")
       ->type_name("W,...")
       ->delimiter(',')
-      ->check(InRange(0.0, kMaxWeight))
+      ->check(InRange(0.0, kMaxSampleWeight))
       ->needs(each_window)
       ->group("Loads");
   app.add_option("--first-layer", first_layer_, "Model layer of the first row, for NumPy arrays")

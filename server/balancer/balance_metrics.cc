@@ -121,8 +121,10 @@ double StepTime(std::span<const LayerBalance> layers) {
     max += layer.max;
     mean += layer.mean;
   }
-  return max > mean ? max / mean : 1.0;
+  return StepTime(max, mean);
 }
+
+double StepTime(double max_sum, double mean_sum) { return max_sum > mean_sum ? max_sum / mean_sum : 1.0; }
 
 int CountTwins(std::span<const std::int32_t> slots, const Topology& topology) {
   LastSeen seen(slots);

@@ -73,6 +73,8 @@ std::span<const double> LayerShares(std::span<const double> slot_shares, int lay
 double MeanBalancedness(std::span<const LayerBalance> layers);
 double WorstBalancedness(std::span<const LayerBalance> layers);
 double StepTime(std::span<const LayerBalance> layers);
+// The step time of sums, over whatever it is told for, of the largest GPU loads and of the means; at least 1.
+double StepTime(double max_sum, double mean_sum);
 
 // Twins of a layer: replicas beyond the first of an expert on one GPU, over all GPUs; they take a slot and move no
 // load.

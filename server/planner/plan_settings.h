@@ -10,6 +10,10 @@
 
 namespace eplb {
 
+// Largest bounds of the benefit gate's settings, whoever states them.
+inline constexpr double kMaxLinkBytesPerSecond = 1e15;
+inline constexpr double kMaxHysteresisRatio = 1000;
+
 // How a live deployment is planned, every default resolved.
 struct PlanSettings {
   Policy policy = Policy::kAuto;

@@ -90,7 +90,7 @@ class Run {
     }
     max_sum_ += max;
     mean_sum_ += mean;
-    result_.step_times.push_back(mean > 0 ? max / mean : 1.0);
+    result_.step_times.push_back(StepTime(max, mean));
   }
 
   std::span<const LoadMatrix> History() const {
@@ -112,7 +112,7 @@ class Run {
                           .extra_gain = allowance ? allowance->extra_gain : 0.0});
   }
 
-  void Adopt(RebalancePlan plan) {
+  void Adopt(RebalancePlan&& plan) {
     placement_ = std::move(plan.placement);
     slot_shares_ = std::move(plan.slot_shares);
   }
@@ -157,22 +157,22 @@ class Run {
       fetches = tick.plan.fetches();
       result_.gain_gpu_seconds += tick.gain_gpu_seconds;
       result_.cost_gpu_seconds += tick.cost_gpu_seconds;
-      Adopt(tick.plan);
     } else {
       ++result_.plans_skipped;
     }
     result_.fetches += fetches;
     if (pacer_) pacer_->Note(tick.plan, fetches);
     result_.fetches_by_tick.push_back(fetches);
+    if (tick.unchanged == UnchangedReason::kNone) Adopt(std::move(tick.plan));
     return absl::OkStatus();
   }
 
   // Counts what is refused now and was not by the plan before.
   void NoteRefusals(const TickPlan& tick) {
+    const bool skipped = tick.unchanged != UnchangedReason::kNone;
     refused_.resize(tick.plan.layers.size());
     for (std::size_t i = 0; i < refused_.size(); ++i) {
       const LayerReport& layer = tick.plan.layers[i];
-      const bool skipped = tick.unchanged != UnchangedReason::kNone;
       const int refused = layer.refused_fetches + (skipped ? layer.fetches : 0);
       result_.fetches_refused += std::max(0, refused - std::exchange(refused_[i], refused));
     }
@@ -182,7 +182,7 @@ class Run {
     const auto windows = static_cast<int>(series_.size()) / per_window_;
     const double layer_scores = static_cast<double>(result_.step_times.size()) * placement_.num_layers();
     result_.windows = windows;
-    result_.step_time = mean_sum_ > 0 ? max_sum_ / mean_sum_ : 1.0;
+    result_.step_time = StepTime(max_sum_, mean_sum_);
     result_.balancedness = balancedness_sum_ / layer_scores;
     result_.fetch_percent = 100.0 * static_cast<double>(result_.fetches) / (windows - 1) /
                             (static_cast<double>(topology_.num_slots()) * placement_.num_layers());

@@ -10,8 +10,7 @@
 namespace eplb {
 namespace {
 
-constexpr std::size_t kMaxKeys = kMostSortedKeys;
-constexpr std::int32_t kIndexMask = 127;
+constexpr std::int32_t kIndexMask = kMostSortedKeys - 1;
 constexpr unsigned kKeyBits = 22;
 // Up to so many, three passes with few buckets take less than two with many, which must all be cleared and summed up.
 constexpr std::size_t kMaxFewBuckets = 1536;
@@ -50,7 +49,7 @@ void AscendingOrder::SortByRadix(std::span<const float> values) {
 
 std::span<const std::int32_t> AscendingOrder::Sort(std::span<const float> values) {
   order_.Resize(static_cast<int>(values.size()));
-  if (values.size() <= kMaxKeys) {
+  if (values.size() <= static_cast<std::size_t>(kMostSortedKeys)) {
     SortByKeys(values);
   } else if (values.size() <= kMaxFewBuckets) {
     SortByRadix<8>(values);

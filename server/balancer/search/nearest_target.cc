@@ -63,9 +63,7 @@ __attribute__((target("avx2"))) float LeastDistanceAvx2(const float* base, const
                                    _mm256_castps256_ps128(magnitude));
     four = _mm_min_ps(four, _mm_add_ps(rest, _mm_loadu_ps(base + i)));
   }
-  four = _mm_min_ps(four, _mm_movehl_ps(four, four));
-  const float least = _mm_cvtss_f32(_mm_min_ss(four, _mm_shuffle_ps(four, four, 1)));
-  return LeastOfRest(base, target, i, count, value, least);
+  return LeastOfRest(base, target, i, count, value, LeastOfFour(four));
 }
 
 #endif

@@ -3,21 +3,16 @@
 
 #include <cstdint>
 
+#include "server/base/split_mix64.h"
+
 namespace eplb {
 
-// Sebastiano Vigna's SplitMix64: a few instructions per draw, the same sequence on every platform. The search starts it
-// from a constant for each layer, so equal inputs give equal plans.
+// Numbers for the search, which starts them from a constant for each layer, so that equal inputs give equal plans.
 class PseudoRandom {
  public:
-  explicit PseudoRandom(std::uint64_t seed) : state_(seed) {}
+  explicit PseudoRandom(std::uint64_t seed) : source_(seed) {}
 
-  std::uint32_t Next() {
-    state_ += 0x9e3779b97f4a7c15U;
-    std::uint64_t mixed = state_;
-    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9U;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebU;
-    return static_cast<std::uint32_t>(mixed >> 32);
-  }
+  std::uint32_t Next() { return source_.NextHalf(); }
 
   // A number in [0, bound), bound >= 1, as even as 32 bits make it (Lemire's multiply-shift, without rejection).
   int Below(int bound) {
@@ -25,7 +20,7 @@ class PseudoRandom {
   }
 
  private:
-  std::uint64_t state_;
+  SplitMix64 source_;
 };
 
 }  // namespace eplb

@@ -3,12 +3,6 @@
 #include "server/rpc/convert/duration_message.h"
 
 namespace eplb {
-namespace {
-
-constexpr double kMaxRate = 1e15;  // bytes per second
-constexpr double kMaxHysteresis = 1000;
-
-}  // namespace
 
 void ReadGate(const v1::GateOptions& message, PlanOverrides& overrides, FieldErrors& errors) {
   overrides.gate_disabled = message.disabled();
@@ -18,12 +12,12 @@ void ReadGate(const v1::GateOptions& message, PlanOverrides& overrides, FieldErr
       errors.Add("gate.horizon", absl::FormatDuration(*overrides.horizon), "must be above 0");
     }
   }
-  overrides.intra_node_bytes_per_second =
-      ReadNumber(errors, "gate.intra_node_bytes_per_second", message.intra_node_bytes_per_second(), kMaxRate);
-  overrides.inter_node_bytes_per_second =
-      ReadNumber(errors, "gate.inter_node_bytes_per_second", message.inter_node_bytes_per_second(), kMaxRate);
+  overrides.intra_node_bytes_per_second = ReadNumber(errors, "gate.intra_node_bytes_per_second",
+                                                     message.intra_node_bytes_per_second(), kMaxLinkBytesPerSecond);
+  overrides.inter_node_bytes_per_second = ReadNumber(errors, "gate.inter_node_bytes_per_second",
+                                                     message.inter_node_bytes_per_second(), kMaxLinkBytesPerSecond);
   if (message.has_hysteresis_ratio()) {
-    ReadNumber(errors, "gate.hysteresis_ratio", message.hysteresis_ratio(), kMaxHysteresis);
+    ReadNumber(errors, "gate.hysteresis_ratio", message.hysteresis_ratio(), kMaxHysteresisRatio);
     overrides.hysteresis_ratio = message.hysteresis_ratio();
   }
   overrides.expert_time_ratio = ReadNumber(errors, "gate.expert_time_ratio", message.expert_time_ratio(), 1.0);

@@ -28,7 +28,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 // Without the one field in which equal plans differ.
 std::string PlanBytes(v1::RebalanceResponse response) {
