@@ -25,6 +25,7 @@ void LayerSlots::Load(int layer, std::span<const std::int32_t> slots, std::span<
   replicas_.assign(static_cast<std::size_t>(num_experts_), 0);
   first_of_expert_.assign(static_cast<std::size_t>(num_experts_), -1);
   has_twins_.assign(static_cast<std::size_t>(num_experts_), 0);
+  gpu_bits_.assign(static_cast<std::size_t>(num_experts_), 0);
   empty_on_gpu_.resize(static_cast<std::size_t>(topology_.num_gpus()));
   slot_budget_ = topology_.num_usable_slots();
   if (!constraints_.slot_budget_per_layer.empty()) {
@@ -58,6 +59,7 @@ void LayerSlots::LoadGpu(int gpu) {
     At(next_of_expert_, slot) = first_of_expert;
     first_of_expert = slot;
     ++At(replicas_, expert);
+    At(gpu_bits_, expert) |= BitOf(gpu);
   }
   At(empty_on_gpu_, gpu) = empty;
   used_slots_ += end - first - empty;
@@ -120,7 +122,7 @@ void LayerSlots::ChooseGroupNodes(std::span<const double> loads) {
   }
 }
 
-bool LayerSlots::Holds(int gpu, int expert) const {
+bool LayerSlots::FindOn(int gpu, int expert) const {
   for (std::int32_t slot = At(first_of_expert_, expert); slot >= 0; slot = At(next_of_expert_, slot)) {
     if (topology_.gpu_of_slot(slot) == gpu) return true;
   }
@@ -177,6 +179,7 @@ void LayerSlots::Link(int slot, std::int32_t expert) {
   missing_experts_ -= ++At(replicas_, expert) == 1;
   --At(empty_on_gpu_, topology_.gpu_of_slot(slot));
   ++used_slots_;
+  At(gpu_bits_, expert) |= BitOf(topology_.gpu_of_slot(slot));
   At(has_twins_, expert) = FindTwins(expert);
 }
 
@@ -189,6 +192,9 @@ void LayerSlots::Unlink(int slot) {
   missing_experts_ += --At(replicas_, expert) == 0;
   ++At(empty_on_gpu_, topology_.gpu_of_slot(slot));
   --used_slots_;
+  std::uint64_t bits = 0;
+  ForEachReplica(expert, [&](std::int32_t other) { bits |= BitOf(topology_.gpu_of_slot(other)); });
+  At(gpu_bits_, expert) = bits;
   At(has_twins_, expert) = FindTwins(expert);
 }
 

@@ -48,7 +48,10 @@ class LayerSlots {
   void ForEachReplica(int expert, Visit&& visit) const {
     for (std::int32_t slot = At(first_of_expert_, expert); slot >= 0; slot = At(next_of_expert_, slot)) visit(slot);
   }
-  bool Holds(int gpu, int expert) const;
+  // The GPUs that hold the expert, bit gpu % 64 each: experts whose bits differ have no GPU in common.
+  std::uint64_t gpu_bits(int expert) const { return At(gpu_bits_, expert); }
+  static std::uint64_t BitOf(int gpu) { return std::uint64_t{1} << (static_cast<unsigned>(gpu) % 64U); }
+  bool Holds(int gpu, int expert) const { return (gpu_bits(expert) & BitOf(gpu)) != 0 && FindOn(gpu, expert); }
   bool HoldsOnNode(int node, int expert) const;
   // Two replicas of the expert are on one GPU.
   bool HasTwins(int expert) const { return At(has_twins_, expert); }
@@ -92,6 +95,7 @@ class LayerSlots {
   void ChooseByHolding(std::vector<std::int32_t>& room, std::span<const double> loads, std::vector<double>& node_load);
   void Link(int slot, std::int32_t expert);
   void Unlink(int slot);
+  bool FindOn(int gpu, int expert) const;
   bool FindTwins(int expert) const;
 
   const Topology& topology_;
@@ -105,6 +109,7 @@ class LayerSlots {
   std::vector<std::int32_t> replicas_;         // [experts]
   std::vector<std::int32_t> first_of_expert_;  // [experts] a slot that holds it, or -1
   std::vector<std::int32_t> next_of_expert_;   // [slots] the next slot that holds the same expert, or -1
+  std::vector<std::uint64_t> gpu_bits_;        // [experts]
   std::vector<std::int32_t> empty_on_gpu_;     // [gpus] empty slots
   std::vector<char> has_twins_;                // [experts]
   int group_size_ = 1;                         // experts of a group

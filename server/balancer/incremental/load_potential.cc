@@ -63,7 +63,7 @@ void LoadPotential::MeasureGradient(std::vector<double>& gradient) const {
   for (int gpu = 0; gpu < topology.num_gpus(); ++gpu) {
     for (int k = 0; k < num_samples_; ++k) {
       const GpuState& state = this->gpu(gpu, k);
-      const double slope = SlopeOf(state.power * state.scale, state.amount);
+      const double slope = SlopeOf(state.power * state.scale, state.amount) * tokens_per_term_;
       for (int slot = topology.first_slot(gpu); slot < topology.first_slot(gpu + 1); ++slot) {
         const std::int32_t expert = slots_.expert_in(slot);
         if (expert == kEmptySlot) continue;
@@ -110,8 +110,21 @@ void LoadPotential::MeasureAmounts(int gpu) {
   At(changed_, gpu) = measurement_;
 }
 
+void LoadPotential::SubtractTerms(const GpuState& gpu, double amount, std::span<const double> added,
+                                  std::span<double> sums) const {
+  const double inverse = gpu.inverse;
+  const double scale = gpu.scale;
+  const double* __restrict from = added.data();
+  double* __restrict to = sums.data();
+  const std::size_t size = sums.size();
+  WithRaise([=](const auto& raise) {
+    for (std::size_t i = 0; i < size; ++i) to[i] -= raise((amount + from[i]) * inverse) * scale;
+  });
+}
+
 void LoadPotential::Refresh() {
   ++measurement_;
+  loaded_slope_ = 0;
   for (int k = 0; k < num_samples_; ++k) {
     for (int expert = 0; expert < slots_.num_experts(); ++expert) MeasureCharges(expert, k);
   }
@@ -149,7 +162,15 @@ void LoadPotential::MeasureTerms() {
     }
     const double potential = At(mean_, k) * std::pow(sum / usable_speed_, 1.0 / power_);
     value_ += At(weight_, k) * potential;
-    const double slope = sum > 0 ? At(weight_, k) * potential / (power_ * sum) : 0.0;
+    double slope = sum > 0 ? At(weight_, k) * potential / (power_ * sum) : 0.0;
+    if (num_samples_ > 1 || loaded_slope_ <= 0) {
+      rescaled_ = measurement_;
+      loaded_slope_ = slope;
+      tokens_per_term_ = 1;
+    } else {
+      tokens_per_term_ = slope / loaded_slope_;
+      slope = loaded_slope_;
+    }
     for (GpuState& state : gpus) {
       state.scale *= slope;
       state.term *= slope;

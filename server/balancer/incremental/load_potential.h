@@ -41,11 +41,40 @@ struct LayerSample {
 //   noise = sqrt( sum over experts of (dP / dx - dP' / dx)^2 noise_ratio q ).
 //
 // With several samples P is their weighted mean. Terms of the sum are scaled by dP / dTerm, so that small differences
-// of sums are differences of P, in tokens.
+// of sums are differences of P, in tokens. With one sample that scale is the same for all terms and only their ratio
+// matters, so it stays as it was when the sample was loaded, and terms of GPUs that do not change stay as they are.
 //
 // Owns its buffers; not thread-safe; keeps a reference to the slots.
 class LoadPotential {
  public:
+  // ratio^p and, as OneLess, ratio^(p - 1): by as many squarings as power_exponent, for the default without a loop.
+  struct RaiseTo16 {
+    double operator()(double ratio) const {
+      ratio *= ratio;
+      ratio *= ratio;
+      ratio *= ratio;
+      return ratio * ratio;
+    }
+    double OneLess(double ratio) const {
+      const double square = ratio * ratio;
+      const double fourth = square * square;
+      return ratio * square * fourth * (fourth * fourth);
+    }
+  };
+  struct RaiseToAny {
+    int exponent;
+
+    double operator()(double ratio) const {
+      for (int i = 0; i < exponent; ++i) ratio *= ratio;
+      return ratio;
+    }
+    double OneLess(double ratio) const {
+      double product = 1.0;
+      for (int i = 0; i < exponent; ++i, ratio *= ratio) product *= ratio;
+      return product;
+    }
+  };
+
   // power_exponent: p = 2^power_exponent, 1..6.
   LoadPotential(const LayerSlots& slots, int power_exponent);
 
@@ -59,6 +88,10 @@ class LoadPotential {
   // Counts the measurements, and tells by which of them an expert on the GPU, or its charge, changed last.
   std::int64_t measurement() const { return measurement_; }
   std::int64_t changed(int gpu) const { return At(changed_, gpu); }
+  // By which of them the scale of the terms changed last.
+  std::int64_t rescaled() const { return rescaled_; }
+  // By how much P changes, to first order, when the sum of the scaled terms changes by 1.
+  double tokens_per_term() const { return tokens_per_term_; }
 
   // dP / dx of every expert's load in every sample as measured last: [experts, samples].
   void MeasureGradient(std::vector<double>& gradient) const;
@@ -69,12 +102,10 @@ class LoadPotential {
   // P of the slots as measured last.
   double value() const { return value_; }
   int num_samples() const { return num_samples_; }
-  // Sum of of(sample).
+  // Sum of of(sample). Mostly there is one sample, which the loop over several is kept out of the way of.
   template <typename Function>
-  [[gnu::always_inline]] double SumOverSamples(const Function& of) const {
-    double sum = of(0);
-    for (int k = 1; k < num_samples_; ++k) sum += of(k);
-    return sum;
+  double SumOverSamples(const Function& of) const {
+    return num_samples_ == 1 ? of(0) : SumOfMany(of);
   }
   // Charge of one replica of an expert in a sample, were there `replicas` of it. replicas >= 1.
   double Charge(int sample, int expert, int replicas) const {
@@ -110,19 +141,31 @@ class LoadPotential {
   // Derivative with respect to the amount of a power or term, p times it over the amount. Both are convex:
   // Term(b) >= Term(a) + Slope(a) (b - a).
   double SlopeOf(double term, double amount) const { return amount > 0 ? power_ * term / amount : 0.0; }
-  double Slope(int index, int sample, double amount) const { return SlopeOf(Term(index, sample, amount), amount); }
+  double power() const { return power_; }  // p
+  // Calls function(raise) once, with one of the above: for loops, which are compiled for the default p apart.
+  template <typename Function>
+  void WithRaise(const Function& function) const {
+    if (power_exponent_ == 4) [[likely]] {
+      function(RaiseTo16{});
+    } else {
+      function(RaiseToAny{power_exponent_});
+    }
+  }
+  // sums[i] -= the GPU's term, had it the amount and added[i] besides.
+  void SubtractTerms(const GpuState& gpu, double amount, std::span<const double> added, std::span<double> sums) const;
 
  private:
+  template <typename Function>
+  [[gnu::noinline]] double SumOfMany(const Function& of) const {
+    double sum = of(0);
+    for (int k = 1; k < num_samples_; ++k) sum += of(k);
+    return sum;
+  }
   // ratio^p: as many squarings as power_exponent_.
   double Raise(double ratio) const {
-    if (power_exponent_ == 4) [[likely]] {  // the default, without a jump by table
-      ratio *= ratio;
-      ratio *= ratio;
-      ratio *= ratio;
-      return ratio * ratio;
-    }
-    for (int i = 0; i < power_exponent_; ++i) ratio *= ratio;
-    return ratio;
+    if (power_exponent_ == 4) [[likely]]
+      return RaiseTo16{}(ratio);  // the default, without a jump by table
+    return RaiseToAny{power_exponent_}(ratio);
   }
   void MeasureCharges(int expert, int sample);
   void MeasureAmounts(int gpu);
@@ -141,7 +184,10 @@ class LoadPotential {
   std::vector<double> load_;    // [samples, experts]
   std::vector<double> noise_;   // [experts, samples] variance of the expected load itself
   std::vector<double> risk_;    // [samples, experts] (p - 1) / (2 M) * variance
+  double tokens_per_term_ = 1;
   std::int64_t measurement_ = 0;
+  std::int64_t rescaled_ = 0;
+  double loaded_slope_ = 0;            // dP / dTerm that one sample's terms are scaled by
   std::vector<std::int64_t> changed_;  // [gpus]
   std::vector<Charges> charges_;       // [samples, experts]
   std::vector<GpuState> gpus_;         // [samples, gpus]

@@ -33,6 +33,12 @@ struct Move {
   bool operator==(const Move&) const = default;
 };
 
+// The best move that a search has found so far.
+struct BestMove {
+  double rate = 0;  // gain per fetch that another has to exceed; of what the move's gain is in
+  Move move = {};
+};
+
 }  // namespace eplb
 
 #endif  // EPLB_SERVER_BALANCER_INCREMENTAL_MOVE_H_

@@ -11,78 +11,92 @@
 
 namespace eplb {
 
-// What one replica more or fewer of an expert does to the GPUs that hold the others, summed over the samples.
+// What one replica more or fewer of an expert does to the GPUs that hold it, summed over the samples.
 //
-// Most experts have one replica, and are worth no more to their GPU than its whole term, which is next to nothing but
-// on the fullest GPUs. So these are only valued on request, GPU by GPU, where that bound does not settle the matter.
-// Powers are kept from one measurement to the next for the GPUs that have not changed meanwhile.
+// What is known of a slot depends on its GPU alone. So it is kept from one measurement to the next for the GPUs that
+// have not changed meanwhile, as long as their terms are scaled alike; and a GPU's slots are measured together, by
+// loops without branches, which costs less than to pick those that matter.
 //
 // Owns its buffers; not thread-safe; keeps references.
 class ReplicaValues {
  public:
   ReplicaValues(const LayerSlots& slots, const LoadPotential& potential);
 
-  // Brings the values up to date with the potential's last measurement: of experts with several replicas, and of all
-  // experts on the GPUs given.
-  void Measure(std::span<const std::int32_t> gpus);
+  // Brings the values up to date with the potential's last measurement.
+  void Measure();
 
-  // What all GPUs that hold the expert gain by one replica more elsewhere; at least 0. Known where the expert has
-  // several replicas, or its GPU has been valued.
-  double value(int expert) const { return At(value_, expert); }
-  // An expert of the largest value of all, the first of several.
-  int MostValued();
-  // Calls visit(expert) for each expert of a value above the limit, in order.
-  template <typename Visit>
-  void ForEachAbove(double limit, Visit&& visit) {
-    for (int gpu = 0; gpu < slots_.topology().num_gpus(); ++gpu) {
-      if (At(term_, gpu) > limit) ValueGpu(gpu);
-    }
-    for (int expert = 0; expert < slots_.num_experts(); ++expert) {
-      if (value(expert) > limit) visit(expert);
-    }
-  }
-  // The part of a value of the GPU of one slot that holds the expert; known where the value is.
+  // What all GPUs that hold the expert gain by one replica more elsewhere; at least 0.
+  double value(int expert) const { return At(sums_, expert).value; }
+
+  // Of a slot's GPU: what it gains by one replica more of the slot's expert elsewhere, and loses if another replica of
+  // it goes, that is 0 where there is no other. Nothing where the slot is empty.
   double value_in(int slot) const { return At(value_in_, slot); }
-
-  // The slots of a GPU whose experts have other replicas, in order. Of these slots are also known:
-  std::span<const std::int32_t> replicated_on(int gpu) const {
-    const auto first = replicated_.begin();
-    return {first + At(first_replicated_, gpu), first + At(first_replicated_, gpu + 1)};
-  }
-  // What the slot's GPU loses if another replica of the slot's expert goes.
   double loss_in(int slot) const { return At(loss_in_, slot); }
-  // What the GPUs of the expert's other replicas lose if that in the slot goes.
-  double loss_elsewhere(int slot, int expert) const { return At(loss_, expert) - At(loss_in_, slot); }
-  // Of the slot's GPU without the slot's expert: power, and its derivative in the first sample.
-  double emptied_power(int slot, int sample) const {
-    return At(emptied_power_, sample * slots_.topology().num_slots() + slot);
+  // What the other GPUs that hold the slot's expert lose so if the slot gets another; 0 where there are none. The slot
+  // is not empty.
+  double loss_elsewhere(int slot) const {
+    const std::int32_t expert = slots_.expert_in(slot);
+    if (slots_.HasTwins(expert)) return LossOffGpu(slot);
+    const Sums& sums = At(sums_, expert);
+    return sums.other_losses + (sums.most_loss - loss_in(slot));
   }
+  // Amount of a GPU without one replica of an expert that it holds, or kEmptySlot.
+  double EmptiedAmount(int gpu, std::int32_t expert, int sample) const {
+    const double amount = potential_.amount(gpu, sample);
+    if (expert == kEmptySlot) return amount;
+    const double without = amount - potential_.charge(expert, sample);
+    return slots_.HasTwins(expert) ? without + ExtraOfTwins(gpu, expert, sample) : without;
+  }
+  // Of a slot's GPU without what is in the slot: its term, by how much that is less, and the derivative in the first
+  // sample.
+  double emptied_term(int slot) const { return At(emptied_term_, slot); }
+  double relief(int slot) const { return At(relief_, slot); }
   double emptied_slope(int slot) const { return At(emptied_slope_, slot); }
 
+  // By how much one replica more of an expert of the GPU lessens what the expert is charged on the GPU and where the
+  // new replica is, together: at most. Above 0 only where loads are uncertain.
+  double most_saved(int gpu, int sample) const { return At(most_saved_, sample * slots_.topology().num_gpus() + gpu); }
+  // The slots of a GPU whose experts have other replicas, in order.
+  std::span<const std::int32_t> replicated_on(int gpu) const {
+    return {replicated_.begin() + slots_.topology().first_slot(gpu),
+            static_cast<std::size_t>(At(num_replicated_, gpu))};
+  }
+
  private:
-  void FindReplicated();
-  void MeasureReplicated(int slot, int gpu);
-  void ValueGpu(int gpu);
-  void ValueReplicated(int slot, int gpu);
-  void TakeIn(std::int32_t expert);
-  double EasedPower(int expert, int gpu, int sample) const;
+  // Of an expert. The largest loss is apart, so that the sum of all but one is never a small difference of large ones.
+  struct Sums {
+    double value = 0;
+    double most_loss = 0;     // of one slot
+    double other_losses = 0;  // of the others
+  };
+
+  // By which other replicas of the expert on the GPU get heavier with one less of them.
+  double ExtraOfTwins(int gpu, std::int32_t expert, int sample) const;
+  void GatherAmounts(int gpu, int sample);
+  void MeasureTerms(int gpu, int sample);
+  void FindReplicated(int gpu);
+  void AddUpAll();
+  void AddUp(int gpu);
+  void AddUpSlot(int slot, Sums& sums) const;
+  double LossOffGpu(int slot) const;
 
   const LayerSlots& slots_;
   const LoadPotential& potential_;
-  std::int64_t measurement_ = 0;                            // of the potential, that the powers are of
-  std::vector<std::int32_t> replicated_, last_replicated_;  // slots whose experts have other replicas, in order
-  std::vector<std::int32_t> first_replicated_;              // [gpus + 1] index in replicated_
-  int most_valued_ = 0;                                     // of the experts taken in
-  double most_value_ = 0;
-  std::vector<double> term_;         // [gpus] over all samples; -1: valued, or excluded
-  std::vector<double> value_;        // [experts] 0 where not known
-  std::vector<double> value_in_;     // [slots]
-  std::vector<double> loss_in_;      // [slots]
-  std::vector<double> loss_;         // [experts] sum of loss_in over its slots, where it has several
-  std::vector<double> eased_power_;  // [samples, slots] of the slot's GPU with one replica more of its expert elsewhere
-  std::vector<double> loaded_power_;   // [samples, slots] with one replica less
-  std::vector<double> emptied_power_;  // [samples, slots]
-  std::vector<double> emptied_slope_;  // [slots]
+  std::int64_t measurement_ = 0;  // of the potential, that the values are of
+  std::vector<Sums> sums_;        // [experts]
+  std::vector<double> value_in_;  // [slots], as those that follow
+  std::vector<double> loss_in_;
+  std::vector<double> emptied_term_;
+  std::vector<double> relief_;
+  std::vector<double> emptied_slope_;
+  std::vector<double> most_saved_;            // [samples, gpus]
+  std::vector<std::int32_t> replicated_;      // [slots] of each GPU the first num_replicated_ are used
+  std::vector<std::int32_t> num_replicated_;  // [gpus]
+  // Scratch: the amount of the slot's GPU with one replica more or less of the slot's expert elsewhere, and without it.
+  std::vector<double> eased_;
+  std::vector<double> loaded_;
+  std::vector<double> emptied_;
+  std::vector<int> changed_gpus_;
 };
 
 }  // namespace eplb

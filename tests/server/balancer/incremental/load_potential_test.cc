@@ -72,7 +72,7 @@ TEST(LoadPotential, SlopesAreTangentsOfTerms) {
     potential.Load({&sample, 1});
     for (int gpu = 0; gpu < 3; ++gpu) {
       const double amount = potential.amount(gpu, 0);
-      const double slope = potential.Slope(gpu, 0, amount);
+      const double slope = potential.SlopeOf(potential.term(gpu, 0), amount);
       const double numeric = (potential.Term(gpu, 0, amount + 0.01) - potential.Term(gpu, 0, amount - 0.01)) / 0.02;
       EXPECT_NEAR(slope, numeric, 1e-5 * numeric);
       for (const double other : {0.5 * amount, 1.5 * amount}) {
