@@ -30,17 +30,6 @@ bool ReadObject(DocumentReader& reader, int depth, DocumentNode& node) {
   return reader.Consume("}");
 }
 
-bool ReadArray(DocumentReader& reader, int depth, DocumentNode& node) {
-  if (depth > DocumentReader::kMaxDepth) return reader.Fail("nested too deep");
-  node.kind = DocumentNode::Kind::kList;
-  if (!reader.Consume("[")) return false;
-  if (reader.TryConsume("]")) return true;
-  do {
-    if (!ReadValue(reader, depth + 1, node.items.emplace_back())) return false;
-  } while (reader.TryConsume(","));
-  return reader.Consume("]");
-}
-
 bool ReadWord(DocumentReader& reader, DocumentNode& node) {
   if (reader.text() != "true" && reader.text() != "false" && reader.text() != "null") {
     return reader.Fail("expected a value");
@@ -54,7 +43,7 @@ bool ReadWord(DocumentReader& reader, DocumentNode& node) {
 bool ReadValue(DocumentReader& reader, int depth, DocumentNode& node) {
   node.position = reader.position();
   if (reader.LookingAt("{")) return ReadObject(reader, depth, node);
-  if (reader.LookingAt("[")) return ReadArray(reader, depth, node);
+  if (reader.LookingAt("[")) return reader.ReadList(depth, ReadValue, node);
   if (reader.LookingAtType(Tokenizer::TYPE_IDENTIFIER)) return ReadWord(reader, node);
   if (LookingAtString(reader)) {
     node.text = reader.TakeString();

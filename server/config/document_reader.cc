@@ -29,6 +29,18 @@ bool DocumentReader::Consume(std::string_view symbol) {
   return TryConsume(symbol) || Fail(absl::StrCat("expected \"", std::string(symbol), "\""));
 }
 
+bool DocumentReader::ReadList(int depth, bool (*read_item)(DocumentReader& reader, int depth, DocumentNode& item),
+                              DocumentNode& list) {
+  if (depth > kMaxDepth) return Fail("nested too deep");
+  list.kind = DocumentNode::Kind::kList;
+  if (!Consume("[")) return false;
+  if (TryConsume("]")) return true;
+  do {
+    if (!read_item(*this, depth + 1, list.items.emplace_back())) return false;
+  } while (TryConsume(","));
+  return Consume("]");
+}
+
 bool DocumentReader::Fail(std::string_view rule) {
   const std::string found = at_end() ? "the end of the file" : absl::StrCat("\"", text().substr(0, 64), "\"");
   Report(position(), absl::StrCat(std::string(rule), ", found ", found));

@@ -36,6 +36,10 @@ class DocumentReader : private google::protobuf::io::ErrorCollector {
   bool TryConsume(std::string_view symbol);
   // Takes the symbol, or fails with "expected ...".
   bool Consume(std::string_view symbol);
+  // Takes a list in square brackets, which the grammars have alike, at this depth of nesting; read_item takes one of
+  // its values, a level deeper. False where anything failed.
+  bool ReadList(int depth, bool (*read_item)(DocumentReader& reader, int depth, DocumentNode& item),
+                DocumentNode& list);
   // Fails at the current token. Returns false, for the caller to hand on.
   bool Fail(std::string_view rule);
   // The string token without quotes and escapes.

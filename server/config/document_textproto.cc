@@ -16,17 +16,6 @@ bool ReadMessage(DocumentReader& reader, int depth, DocumentNode& node) {
   return reader.Consume("{") && ReadFields(reader, depth, node.entries) && reader.Consume("}");
 }
 
-bool ReadList(DocumentReader& reader, int depth, DocumentNode& node) {
-  if (depth > DocumentReader::kMaxDepth) return reader.Fail("nested too deep");
-  node.kind = DocumentNode::Kind::kList;
-  if (!reader.Consume("[")) return false;
-  if (reader.TryConsume("]")) return true;
-  do {
-    if (!ReadValue(reader, depth + 1, node.items.emplace_back())) return false;
-  } while (reader.TryConsume(","));
-  return reader.Consume("]");
-}
-
 bool ReadScalar(DocumentReader& reader, DocumentNode& node) {
   if (reader.LookingAtType(Tokenizer::TYPE_IDENTIFIER)) {
     node.text = reader.text();
@@ -43,7 +32,7 @@ bool ReadScalar(DocumentReader& reader, DocumentNode& node) {
 bool ReadValue(DocumentReader& reader, int depth, DocumentNode& node) {
   node.position = reader.position();
   if (reader.LookingAt("{")) return ReadMessage(reader, depth, node);
-  if (reader.LookingAt("[")) return ReadList(reader, depth, node);
+  if (reader.LookingAt("[")) return reader.ReadList(depth, ReadValue, node);
   return ReadScalar(reader, node);
 }
 

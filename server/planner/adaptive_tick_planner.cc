@@ -13,6 +13,7 @@
 #include "server/base/stoppable_for.h"
 #include "server/planner/benefit_gate.h"
 #include "server/planner/forecast.h"
+#include "server/planner/plan_reason.h"
 
 namespace eplb {
 namespace {
@@ -31,25 +32,6 @@ absl::StatusOr<LoadMatrix> PlainMean(std::span<const LoadMatrix> history) {
   return SampleMean(samples);
 }
 
-UnchangedReason LayerReason(const LayerReport& layer, double min_balancedness) {
-  const bool changed = layer.reason == NoChangeReason::kChanged;
-  if (!changed && min_balancedness > 0 && layer.after.balancedness() >= min_balancedness) {
-    return UnchangedReason::kBalancedEnough;
-  }
-  switch (layer.reason) {
-    case NoChangeReason::kChanged:
-      return UnchangedReason::kNone;
-    case NoChangeReason::kBudgetExhausted:
-      return UnchangedReason::kBudget;
-    case NoChangeReason::kGainBelowPrice:
-      return UnchangedReason::kGainBelowCost;
-    case NoChangeReason::kAlreadyBest:
-      break;
-  }
-  if (layer.after.max == 0) return UnchangedReason::kNoLoad;
-  return layer.after.max <= layer.lower_bound ? UnchangedReason::kOptimal : UnchangedReason::kNoBetterPlacement;
-}
-
 // Sum over the layers of the mean GPU load, tokens per unit of speed.
 double SumOfMeans(const LoadMatrix& loads, const Topology& topology) {
   double speed = 0;
@@ -57,16 +39,6 @@ double SumOfMeans(const LoadMatrix& loads, const Topology& topology) {
   double tokens = 0;
   for (const double load : loads.values()) tokens += load;
   return tokens / speed;
-}
-
-// Why a plan that changes nothing does so: the reason that most could be done about.
-UnchangedReason PlanReason(std::span<const UnchangedReason> layers) {
-  for (const UnchangedReason reason :
-       {UnchangedReason::kGainBelowCost, UnchangedReason::kBudget, UnchangedReason::kNoBetterPlacement,
-        UnchangedReason::kBalancedEnough, UnchangedReason::kOptimal}) {
-    if (std::ranges::find(layers, reason) != layers.end()) return reason;
-  }
-  return UnchangedReason::kNoLoad;
 }
 
 RebalanceOptions OptionsOf(const TickInput& input) {
@@ -158,13 +130,13 @@ absl::StatusOr<TickPlan> PlanOn(const ParallelFor& parallel, const TickInput& in
     tick.loads = std::make_shared<const LoadMatrix>(samples[0].loads);
   }
   for (const LayerReport& layer : tick.plan.layers) {
-    tick.layer_reasons.push_back(LayerReason(layer, settings.min_balancedness));
+    tick.layer_reasons.push_back(LayerUnchangedReason(layer, settings.min_balancedness));
   }
   const TransferCounts transfers = CountTransfers(tick.plan.transfers, *input.topology);
   tick.cost_gpu_seconds =
       tick.plan.transfers.empty() ? gate.CostOfFetches(tick.plan.fetches()) : gate.CostOf(transfers);
   if (tick.plan.placement == *input.current) {
-    tick.unchanged = PlanReason(tick.layer_reasons);
+    tick.unchanged = PlanUnchangedReason(tick.layer_reasons);
     if (settings.traffic_shares || !input.current_shares.empty()) GateShares(gate, settings, tick);
   } else if (options.budget.unlimited()) {
     if (!input.evacuates) GateWhole(gate, settings, tick);

@@ -14,8 +14,10 @@
 #include "server/base/check.h"
 #include "server/base/index.h"
 #include "server/model/contiguous_placement.h"
+#include "server/planner/plan_reason.h"
 #include "server/rpc/convert/duration_message.h"
 #include "server/rpc/convert/placement_message.h"
+#include "server/rpc/convert/unchanged_reason_message.h"
 
 namespace eplb {
 namespace {
@@ -23,38 +25,12 @@ namespace {
 // Relative distance from a proven bound; 0 without load.
 double GapRatio(double value, double bound) { return bound > 0 ? std::max(0.0, value / bound - 1.0) : 0.0; }
 
-v1::UnchangedReason LayerReason(const LayerReport& layer, double min_balancedness) {
-  const bool changed = layer.reason == NoChangeReason::kChanged;
-  if (!changed && min_balancedness > 0 && layer.before.balancedness() >= min_balancedness) {
-    return v1::UNCHANGED_REASON_BALANCED_ENOUGH;
-  }
-  switch (layer.reason) {
-    case NoChangeReason::kChanged:
-      return v1::UNCHANGED_REASON_UNSPECIFIED;
-    case NoChangeReason::kBudgetExhausted:
-      return v1::UNCHANGED_REASON_BUDGET;
-    case NoChangeReason::kGainBelowPrice:
-      return v1::UNCHANGED_REASON_GAIN_BELOW_COST;
-    case NoChangeReason::kAlreadyBest:
-      break;
-  }
-  if (layer.after.max == 0) return v1::UNCHANGED_REASON_NO_LOAD;
-  return layer.after.max <= layer.lower_bound ? v1::UNCHANGED_REASON_OPTIMAL : v1::UNCHANGED_REASON_NO_BETTER_PLACEMENT;
-}
-
-// What held back the plan as a whole: unspecified where any layer changed, else the reason that most could be done
-// about.
+// What held back the plan as a whole; unspecified where any layer changed.
 v1::UnchangedReason PlanReason(const RebalancePlan& plan, double min_balancedness) {
-  const auto any = [&](v1::UnchangedReason reason) {
-    return std::ranges::any_of(
-        plan.layers, [&](const LayerReport& layer) { return LayerReason(layer, min_balancedness) == reason; });
-  };
-  for (const v1::UnchangedReason reason :
-       {v1::UNCHANGED_REASON_UNSPECIFIED, v1::UNCHANGED_REASON_GAIN_BELOW_COST, v1::UNCHANGED_REASON_BUDGET,
-        v1::UNCHANGED_REASON_NO_BETTER_PLACEMENT, v1::UNCHANGED_REASON_BALANCED_ENOUGH, v1::UNCHANGED_REASON_OPTIMAL}) {
-    if (any(reason)) return reason;
-  }
-  return v1::UNCHANGED_REASON_NO_LOAD;
+  std::vector<UnchangedReason> reasons;
+  for (const LayerReport& layer : plan.layers) reasons.push_back(LayerUnchangedReason(layer, min_balancedness));
+  if (std::ranges::find(reasons, UnchangedReason::kNone) != reasons.end()) return v1::UNCHANGED_REASON_UNSPECIFIED;
+  return UnchangedReasonMessage(PlanUnchangedReason(reasons));
 }
 
 void WriteLayerBalance(const LayerReport& layer, int model_layer, double min_balancedness, v1::LayerBalance& message) {
@@ -69,7 +45,7 @@ void WriteLayerBalance(const LayerReport& layer, int model_layer, double min_bal
   message.set_gap_ratio(GapRatio(layer.after.max, layer.lower_bound));
   message.set_fetches(layer.fetches);
   message.set_twins_after(layer.twins);
-  message.set_unchanged_reason(LayerReason(layer, min_balancedness));
+  message.set_unchanged_reason(UnchangedReasonMessage(LayerUnchangedReason(layer, min_balancedness)));
 }
 
 std::int64_t CountAllTwins(const Placement& placement, const Topology& topology) {

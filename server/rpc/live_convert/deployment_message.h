@@ -3,7 +3,6 @@
 
 #include "eplb/v1/deployment.pb.h"
 #include "server/planner/hub_types.h"
-#include "server/planner/unchanged_reason.h"
 
 namespace eplb {
 
@@ -12,8 +11,6 @@ void WriteDeploymentView(const DeploymentView& view, int max_routing_entries, v1
 
 // States a deployment in short.
 void WriteDeploymentSummary(const DeploymentSummary& summary, v1::Deployment& message);
-
-v1::UnchangedReason UnchangedReasonMessage(UnchangedReason reason);
 
 }  // namespace eplb
 

@@ -10,6 +10,7 @@
 #include "server/rpc/convert/duration_message.h"
 #include "server/rpc/convert/rebalance_response.h"
 #include "server/rpc/convert/request_checks.h"
+#include "server/rpc/convert/unchanged_reason_message.h"
 #include "server/rpc/live_convert/deployment_message.h"
 #include "server/rpc/live_convert/plan_overrides_message.h"
 #include "server/rpc/live_convert/version_message.h"
