@@ -35,7 +35,7 @@ void AddFleetFlags(CLI::App& app, SimulatorOptions& options) {
   app.add_flag("--all-ranks", fleet.all_ranks, "Every worker watches, prepare and commit; else worker 0 for all")
       ->group(kGroup);
   Add<std::int64_t>(app, kGroup, "--bytes-per-expert", fleet.bytes_per_expert, "Weights of one expert in one layer", 1,
-                    std::numeric_limits<std::int64_t>::max() / kMaxSlots);
+                    kMaxBytesPerExpert);
   Add(app, kGroup, "--bytes-per-second", fleet.bytes_per_second, "At which a GPU receives weights", 1.0, 1e15);
   app.add_option_function<double>(
          "--latency-ms", [&fleet](double value) { fleet.latency = absl::Milliseconds(value); },

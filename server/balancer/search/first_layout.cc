@@ -36,6 +36,7 @@ void FirstLayout::CutColumns(const ReplicaLayout& layout) {
   tail_.Resize(layout.num_slots);
   next_.Assign(layout.num_slots, -1);
   spread_.Resize(columns);
+  folded_away_.Assign(columns, 0);
   for (int column = 0; column < columns; ++column) {
     const int first = column * height;
     for (int row = 0; row < height; ++row) {
@@ -49,8 +50,7 @@ void FirstLayout::CutColumns(const ReplicaLayout& layout) {
 }
 
 float FirstLayout::Spread(int column, int height) const {
-  // Entries are ordered but for nearly equal ones, and a spread below 0 says that a column was folded away.
-  return std::max(0.0F, entry_[(column + 1) * height - 1] - entry_[column * height]);
+  return entry_[(column + 1) * height - 1] - entry_[column * height];
 }
 
 void FirstLayout::FoldColumns(int into, int from, int height) {
@@ -73,7 +73,7 @@ void FirstLayout::FoldColumns(int into, int from, int height) {
     ++row;
   }
   spread_[into] = Spread(into, height);
-  spread_[from] = -1.0F;
+  folded_away_[from] = 1;
 }
 
 void FirstLayout::Fold(ReplicaLayout* layout) {
@@ -86,7 +86,7 @@ void FirstLayout::Fold(ReplicaLayout* layout) {
     int widest = -1;
     int second = -1;
     for (int column = 0; column < columns; ++column) {
-      if (spread_[column] < 0) continue;
+      if (folded_away_[column]) continue;
       if (widest < 0 || spread_[column] > spread_[widest]) {
         second = widest;
         widest = column;

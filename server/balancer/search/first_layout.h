@@ -45,7 +45,8 @@ class FirstLayout {
   FlatArray<std::int32_t> head_;     // [columns x GPUs] first replica of the chain in an entry
   FlatArray<std::int32_t> tail_;     // [columns x GPUs] last replica of the chain
   FlatArray<std::int32_t> next_;     // [slots] next replica in the chain, or -1
-  FlatArray<float> spread_;          // [columns] largest less smallest entry; < 0 once folded away
+  FlatArray<float> spread_;          // [columns] last entry less first: less than 0 where nearly equal ones are swapped
+  FlatArray<char> folded_away_;      // [columns]
   FlatArray<float> folded_;          // [GPUs]
   FlatArray<std::int32_t> folded_head_;
   FlatArray<std::int32_t> folded_tail_;

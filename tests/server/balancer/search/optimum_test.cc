@@ -135,22 +135,23 @@ class RulesAgainstOptimum : public ::testing::Test {
                         {.policy = Policy::kOptimized}, SerialFor());
       ASSERT_TRUE(plan.ok()) << plan.status();
       const auto loads = samples[0].loads.layer(0);
-      const double optimum =
-          Optimum({.loads = {loads.begin(), loads.end()},
-                   .slots_on = std::vector<int>(4, topology.slots_on(0)),
-                   .speed = {topology.speed(0), topology.speed(1), 1.0, 1.0},
-                   .node_of_gpu = {0, 0, 1, 1},
-                   .min_replicas = rules.min_replicas,
-                   .min_nodes = rules.min_nodes_per_expert,
-                   .num_groups = rules.honour_groups ? num_groups : 0,
-                   .slot_budget = rules.slot_budget_per_layer.empty() ? 8 : rules.slot_budget_per_layer[0]})
-              .Find();
+      Optimum::Problem problem{.loads = {loads.begin(), loads.end()},
+                               .slots_on = std::vector<int>(4, topology.slots_on(0)),
+                               .speed = {topology.speed(0), topology.speed(1), 1.0, 1.0},
+                               .node_of_gpu = {0, 0, 1, 1},
+                               .min_replicas = rules.min_replicas,
+                               .min_nodes = rules.min_nodes_per_expert,
+                               .num_groups = rules.honour_groups ? num_groups : 0};
+      const bool fills = rules.slot_budget_per_layer.empty();
+      const double filled_optimum = fills ? Optimum(problem).Find() : 0;
+      problem.slot_budget = fills ? topology.num_slots() : rules.slot_budget_per_layer[0];
+      const double optimum = Optimum(problem).Find();
       const LayerReport& report = plan->layers[0];
       EXPECT_GT(report.lower_bound, 0);
       EXPECT_LE(report.lower_bound, optimum * (1 + 1e-9)) << rounds;
       EXPECT_GE(report.after.max, optimum * (1 - 1e-9)) << rounds;
       tight += report.lower_bound >= 0.8 * optimum;
-      sum += report.after.max / optimum - 1;
+      sum += report.after.max / (fills ? filled_optimum : optimum) - 1;
       ++rounds;
     }
     EXPECT_GT(tight, 10);
