@@ -160,6 +160,8 @@ HubOptions HubOptionsOf(const Config& config) {
           .plan_concurrency = PlanningThreadsOf(config),
           .automatic = planner.automatic(),
           .plan = PlanSettingsOf(planner),
+          .max_fetch_percent = planner.max_fetch_percent(),
+          .fetch_window = ToAbslDuration(planner.fetch_window()),
           .apply_timeout = ToAbslDuration(planner.apply_timeout()),
           .prepare_timeout = ToAbslDuration(planner.prepare_timeout()),
           .rejection_backoff = ToAbslDuration(planner.rejection_backoff()),

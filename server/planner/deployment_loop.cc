@@ -68,7 +68,11 @@ DeploymentLoop::DeploymentLoop(const HubParts& parts, const WorkerHello& first, 
       bookmark_due_(absl::InfiniteDuration()),
       interval_told_(parts.shedder->interval()),
       liveness_interval_(interval_told_),
-      empty_since_(now) {}
+      empty_since_(now) {
+  if (parts.options->max_fetch_percent <= 0) return;
+  const std::int64_t slots = std::int64_t{spec_->topology().num_slots()} * spec_->num_layers();
+  pacer_.emplace(FetchPacer::ForPercent(parts.options->max_fetch_percent, slots));
+}
 
 void DeploymentLoop::RunSoon() const { parts_.scheduler->Schedule(schedule_id_, parts_.clock->Monotonic()); }
 

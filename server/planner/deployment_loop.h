@@ -18,6 +18,7 @@
 #include "server/placement/placement_store.h"
 #include "server/placement/placement_tracker.h"
 #include "server/planner/backoff.h"
+#include "server/planner/fetch_pacer.h"
 #include "server/planner/hub.h"
 #include "server/planner/load_shedder.h"
 #include "server/planner/scheduler.h"
@@ -126,8 +127,9 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
     VersionedPlacement base;
     PlacementConstraints constraints;
     PlanSettings settings;
-    bool force = false;      // the gate does not count
-    bool evacuates = false;  // as in TickInput
+    std::optional<FetchAllowance> allowance;  // where fetches are paced
+    bool force = false;                       // the gate does not count
+    bool evacuates = false;                   // as in TickInput
     bool publish = true;
     bool for_people = false;     // as in TickInput
     std::function<bool()> stop;  // same
@@ -197,6 +199,7 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
 
   // deployment_plan.cc
   std::optional<PlanJob> PrepareTick(absl::Duration now) EPLB_REQUIRES(mutex_);
+  void Pace(absl::Duration now, PlanJob& job) EPLB_REQUIRES(mutex_);
   UnchangedReason WhyNotPlan(absl::Duration now, bool force) const EPLB_REQUIRES(mutex_);
   bool SubscribersReady() const EPLB_REQUIRES(mutex_);
   std::set<std::string, std::less<>> RequiredWorkers() const EPLB_REQUIRES(mutex_);
@@ -238,6 +241,8 @@ class DeploymentLoop final : public Scheduled, public std::enable_shared_from_th
   PlacementTracker tracker_ EPLB_GUARDED_BY(mutex_);
   LoadHistory history_ EPLB_GUARDED_BY(mutex_);
   Backoff backoff_ EPLB_GUARDED_BY(mutex_);
+  std::optional<FetchPacer> pacer_ EPLB_GUARDED_BY(mutex_);
+  absl::Duration fetch_window_end_ EPLB_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   std::shared_ptr<const DeploymentControl> control_ EPLB_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<WorkerFold>, std::less<>> folds_ EPLB_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<SessionState>, std::less<>> sessions_ EPLB_GUARDED_BY(mutex_);

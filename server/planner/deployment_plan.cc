@@ -1,5 +1,6 @@
 // Planning and publishing of a deployment.
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <utility>
 
@@ -123,9 +124,24 @@ std::optional<DeploymentLoop::PlanJob> DeploymentLoop::PrepareTick(absl::Duratio
   }
   replan_ = false;
   absl::StatusOr<PlanJob> job = PreparePlan({});
-  if (job.ok()) return *std::move(job);
-  NoteFailure(job.status(), now);
-  return std::nullopt;
+  if (!job.ok()) {
+    NoteFailure(job.status(), now);
+    return std::nullopt;
+  }
+  Pace(now, *job);
+  return *std::move(job);
+}
+
+// What an automatic plan may fetch of the window at hand. What must leave its GPUs is not held up, but counts.
+void DeploymentLoop::Pace(absl::Duration now, PlanJob& job) {
+  if (!pacer_ || job.force || IsReference(job.settings.policy)) return;
+  if (now >= fetch_window_end_) {
+    pacer_->StartWindow();
+    fetch_window_end_ = now + parts_.options->fetch_window;
+  }
+  const double plans_left = std::ceil(absl::FDivDuration(fetch_window_end_ - now, interval_told_));
+  job.allowance = pacer_->Next(std::max(1, static_cast<int>(plans_left)));
+  LimitTotal(job.allowance->most, job.settings.budget);
 }
 
 UnchangedReason DeploymentLoop::WhyNotPlan(absl::Duration now, bool force) const {
@@ -203,6 +219,8 @@ absl::StatusOr<TickPlan> DeploymentLoop::Plan(const PlanJob& job) {
                         .current_shares = SharesOf(job.base),
                         .constraints = job.constraints,
                         .settings = job.settings,
+                        .usual_fetches = job.allowance ? std::optional(job.allowance->usual) : std::nullopt,
+                        .extra_gain = job.allowance ? job.allowance->extra_gain : 0.0,
                         .force = job.force,
                         .evacuates = job.evacuates,
                         .for_people = job.for_people,
@@ -258,7 +276,9 @@ PlacementVersion DeploymentLoop::Publish(const PlanJob& job, const TickPlan& pla
   PublishFigures figures = CountFetches(plan, *job.topology, job.settings.bytes_per_expert);
   figures.gain_gpu_seconds = plan.gain_gpu_seconds;
   figures.cost_gpu_seconds = plan.cost_gpu_seconds;
-  figures_.fetches += figures.intra_node_fetches + figures.inter_node_fetches;
+  const std::int64_t fetches = figures.intra_node_fetches + figures.inter_node_fetches;
+  figures_.fetches += fetches;
+  if (pacer_) pacer_->Note(plan.plan, fetches);
   figures_.fetched_bytes += figures.fetched_bytes;
   observer_->OnPublish(version, figures);
   Settle(now, calls);
@@ -284,13 +304,13 @@ void DeploymentLoop::PlanTick(const PlanJob& job, absl::Duration now) {
     NotePlan(plan);
     if (!plan.ok()) {
       NoteFailure(plan.status(), now);
-    } else if (plan->unchanged != UnchangedReason::kNone) {
-      NoteTick(plan->unchanged);
-    } else if (!StillValid(job)) {
-      NoteTick(UnchangedReason::kAwaitingWorkers);
-    } else {
+    } else if (plan->unchanged == UnchangedReason::kNone && StillValid(job)) {
       Publish(job, *plan, now, calls);
       NoteTick(UnchangedReason::kNone);
+    } else {
+      if (pacer_) pacer_->Note(plan->plan, 0);
+      const bool is_void = plan->unchanged == UnchangedReason::kNone;
+      NoteTick(is_void ? UnchangedReason::kAwaitingWorkers : plan->unchanged);
     }
   }
   for (const auto& call : calls) call();

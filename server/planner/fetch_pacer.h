@@ -1,6 +1,7 @@
 #ifndef EPLB_SERVER_PLANNER_FETCH_PACER_H_
 #define EPLB_SERVER_PLANNER_FETCH_PACER_H_
 
+#include <cmath>
 #include <cstdint>
 
 #include "server/balancer/balancer.h"
@@ -23,12 +24,16 @@ class FetchPacer {
  public:
   // per_window: fetches, >= 0.
   explicit FetchPacer(std::int64_t per_window) : per_window_(per_window) {}
+  // In percent, >= 0, of all slots of all layers.
+  static FetchPacer ForPercent(double percent, std::int64_t slots) {
+    return FetchPacer(static_cast<std::int64_t>(std::floor(percent / 100.0 * static_cast<double>(slots))));
+  }
 
   void StartWindow() { spent_ = 0; }
   // plans_left: in the window, this one included; >= 1.
   FetchAllowance Next(int plans_left);
-  // The plan that was made for the last allowance, and how many of its fetches count.
-  void Note(const RebalancePlan& plan, int fetches);
+  // The plan that was made for the last allowance, or without one, and how many of its fetches count.
+  void Note(const RebalancePlan& plan, std::int64_t fetches);
 
  private:
   const std::int64_t per_window_;
@@ -37,6 +42,9 @@ class FetchPacer {
   double usual_gain_ = 0;   // fall of the step time by one fetch, in recent plans
   bool has_usual_gain_ = false;
 };
+
+// Lowers the budget's total to this where it is larger.
+void LimitTotal(std::int64_t most, MoveBudget& budget);
 
 }  // namespace eplb
 

@@ -35,6 +35,10 @@ struct HubOptions {
   int plan_concurrency = 2;  // deployments planned at once by the hub itself, >= 1; the rest of the pool is for calls
   bool automatic = true;     // false: each deployment starts paused
   PlanSettings plan = {};
+  // Most that the automatic plans of one deployment fetch within one window, in percent of all slots of all layers.
+  // What they do on request, or to empty GPUs, counts but is not held up. 0: no limit but that of each plan.
+  double max_fetch_percent = 0;
+  absl::Duration fetch_window = absl::Seconds(60);
   absl::Duration apply_timeout = absl::Seconds(60);     // then the next plan goes on without those who did not answer
   absl::Duration prepare_timeout = absl::Seconds(60);   // all-ranks: then the version is aborted
   absl::Duration rejection_backoff = absl::Seconds(5);  // doubles with each rejection in a row

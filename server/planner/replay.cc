@@ -1,7 +1,6 @@
 #include "server/planner/replay.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -63,8 +62,8 @@ class Run {
         per_window_(options.sub_windows_per_window),
         placement_(std::move(start)) {
     if (!options.max_fetch_percent) return;
-    const double slots = static_cast<double>(topology.num_slots()) * placement_.num_layers();
-    pacer_.emplace(static_cast<std::int64_t>(std::floor(*options.max_fetch_percent / 100.0 * slots)));
+    const std::int64_t slots = std::int64_t{topology.num_slots()} * placement_.num_layers();
+    pacer_.emplace(FetchPacer::ForPercent(*options.max_fetch_percent, slots));
   }
 
   absl::StatusOr<ReplayResult> All() {
@@ -142,11 +141,7 @@ class Run {
   absl::Status PlanNext() {
     PlanSettings settings = options_.settings;
     const std::optional<FetchAllowance> allowance = Allowance();
-    if (allowance) {
-      constexpr std::int64_t kMost = std::numeric_limits<int>::max();
-      const int most = static_cast<int>(std::min(allowance->most, kMost));
-      settings.budget.total = std::min(settings.budget.total.value_or(most), most);
-    }
+    if (allowance) LimitTotal(allowance->most, settings.budget);
     const absl::Duration start = clock_.Monotonic();
     EPLB_ASSIGN_OR_RETURN(TickPlan tick, Plan(settings, allowance));
     plan_ms_.push_back(absl::ToDoubleMilliseconds(clock_.Monotonic() - start));

@@ -49,6 +49,8 @@ class ScriptedPlanner final : public TickPlanner {
                                         .transfers = transfers == nullptr ? std::vector<Transfer>{} : *transfers}};
     plan.predicted_step_time = 1.1;
     shares_told_ = static_cast<int>(input.current_shares.size());
+    budget_told_ = input.settings.budget.total.value_or(-1);
+    usual_told_ = static_cast<int>(input.usual_fetches.value_or(-1));
     if (only_shares) {
       plan.only_shares = true;
       plan.slot_shares = std::make_shared<const std::vector<double>>(current.physical_to_logical().size(), 0.5);
@@ -62,12 +64,17 @@ class ScriptedPlanner final : public TickPlanner {
   double newest_tokens() const { return newest_tokens_; }
   // Shares in force that the last plan was told, one for each slot of each layer.
   int shares_told() const { return shares_told_; }
+  // Fetches that the last plan was allowed in all, and usually; -1: no limit.
+  int budget_told() const { return budget_told_; }
+  int usual_told() const { return usual_told_; }
   std::atomic<bool> changes_nothing{false};
   std::atomic<bool> only_shares{false};  // the placement stays, its shares are new
 
  private:
   mutable std::atomic<int> plans_{0};
   mutable std::atomic<int> shares_told_{0};
+  mutable std::atomic<int> budget_told_{0};
+  mutable std::atomic<int> usual_told_{0};
   mutable std::atomic<double> newest_tokens_{0};
 };
 

@@ -43,10 +43,9 @@ int GroupPacking::Rank(int depth, std::int32_t* choices) {
   return count;
 }
 
-void GroupPacking::Descend(int depth, double max) {
+void GroupPacking::Descend(int depth, double max, Visit visit) {
   if (depth == order_.size()) {
-    best_ = node_of_;
-    best_max_ = max;
+    limit_ = visit(max);
     return;
   }
   const std::int32_t group = order_[depth];
@@ -57,14 +56,14 @@ void GroupPacking::Descend(int depth, double max) {
     const std::int32_t node = choices[i];
     const double peak = std::max(max, (node_load_[node] + load) / nodes_[static_cast<std::size_t>(node)].speed);
     // The first descent always ends in a leaf if there is one.
-    if (peak >= best_max_ || (OutOfWork() && !best_.span().empty())) break;
+    if (peak >= limit_ || (OutOfWork() && !best_.span().empty())) break;
     ++steps_;
     const double load_before = node_load_[node];
     node_of_[group] = node;
     node_load_[node] += load;
     --node_room_[node];
     if (missing_[node]-- > 0) --total_missing_;
-    Descend(depth + 1, peak);
+    Descend(depth + 1, peak, visit);
     node_load_[node] = load_before;
     ++node_room_[node];
     if (++missing_[node] > 0) ++total_missing_;
@@ -90,9 +89,6 @@ void GroupPacking::SetLeast() {
 std::span<const std::int32_t> GroupPacking::Run(std::span<const double> loads, std::span<const Node> nodes) {
   loads_ = loads;
   nodes_ = nodes;
-  steps_ = 0;
-  visits_ = 0;
-  best_max_ = std::numeric_limits<double>::infinity();
   const int num_groups = static_cast<int>(loads.size());
   order_.Resize(num_groups);
   for (int group = 0; group < num_groups; ++group) order_[group] = group;
@@ -101,15 +97,34 @@ std::span<const std::int32_t> GroupPacking::Run(std::span<const double> loads, s
     const double right_load = loads[static_cast<std::size_t>(right)];
     return left_load != right_load ? left_load > right_load : left < right;
   });
-  node_of_.Assign(num_groups, -1);
-  best_.Resize(0);
-  node_load_.Assign(static_cast<int>(nodes.size()), 0.0);
-  node_room_.Resize(static_cast<int>(nodes.size()));
-  for (int node = 0; node < node_room_.size(); ++node) node_room_[node] = nodes[static_cast<std::size_t>(node)].room;
-  SetLeast();
   choices_.Resize(num_groups * static_cast<int>(nodes.size()));
-  Descend(0, 0);
+  best_.Resize(0);
+  best_max_ = std::numeric_limits<double>::infinity();
+  Start(best_max_);
+  Descend(0, 0, [this](double max) {
+    best_ = node_of_;
+    best_max_ = max;
+    return max;
+  });
+  proven_ = !OutOfWork();
   return best_.span();
+}
+
+void GroupPacking::VisitBelow(double limit, absl::FunctionRef<double(std::span<const std::int32_t>)> visit) {
+  Start(limit);
+  Descend(0, 0, [&](double) { return visit(node_of_.span()); });
+}
+
+void GroupPacking::Start(double limit) {
+  steps_ = 0;
+  visits_ = 0;
+  limit_ = limit;
+  const int num_nodes = static_cast<int>(nodes_.size());
+  node_of_.Assign(order_.size(), -1);
+  node_load_.Assign(num_nodes, 0.0);
+  node_room_.Resize(num_nodes);
+  for (int node = 0; node < num_nodes; ++node) node_room_[node] = nodes_[static_cast<std::size_t>(node)].room;
+  SetLeast();
 }
 
 }  // namespace eplb

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "absl/functional/function_ref.h"
 #include "server/balancer/search/flat_array.h"
 
 namespace eplb {
@@ -30,13 +31,21 @@ class GroupPacking {
   // else at least one if there are enough for that.
   std::span<const std::int32_t> Run(std::span<const double> loads, std::span<const Node> nodes);
 
+  // Calls visit(node of each group) with assignments whose largest node load per speed is below `limit`, the one found
+  // by Run among them, as far as the steps go. visit returns the limit from there on. Does not change what the last Run
+  // found, for whose loads and nodes it is, which must still be there.
+  void VisitBelow(double limit, absl::FunctionRef<double(std::span<const std::int32_t>)> visit);
+
   // Of the last Run: the largest node load per speed, infinite if the room did not suffice, and whether the search was
   // carried to its end, so that no assignment has a lower one.
   double max() const { return best_max_; }
-  bool proven() const { return !OutOfWork(); }
+  bool proven() const { return proven_; }
 
  private:
-  void Descend(int depth, double max);
+  using Visit = absl::FunctionRef<double(double max)>;
+
+  void Start(double limit);
+  void Descend(int depth, double max, Visit visit);
   // The nodes to try for the group at this depth, best first; those before are given away. Returns how many.
   int Rank(int depth, std::int32_t* choices);
   bool SameAsEarlier(int node);
@@ -47,7 +56,9 @@ class GroupPacking {
   std::span<const Node> nodes_;
   int steps_ = 0;
   std::int64_t visits_ = 0;
+  double limit_ = 0;  // below which an assignment is visited
   double best_max_ = 0;
+  bool proven_ = false;
   FlatArray<std::int32_t> order_;      // [groups] heaviest first
   FlatArray<std::int32_t> node_of_;    // [groups]
   FlatArray<std::int32_t> best_;       // [groups]

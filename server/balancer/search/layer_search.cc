@@ -13,6 +13,10 @@ namespace {
 
 constexpr double kTolerance = 1e-4;
 constexpr double kLeastTolerance = 1e-6;
+// A layer of which more than this is lost within its nodes is placed on other nodes too.
+constexpr double kNodesTolerance = 0.005;
+constexpr int kWorkPerSlot = 200;  // what placing on other nodes takes at least, in evaluated moves
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // Who sets a high work limit wants more than what is good enough for all others.
 double ToleranceFor(std::int64_t work_limit, std::int64_t default_limit) {
@@ -61,7 +65,7 @@ void LayerSearch::ShareAmong(std::optional<int> node, int budget) {
     for (int i = 0; i < gpus_.size(); ++i) used += takes_part(i) ? std::min(slots_on_[i], level) : 0;
     return used;
   };
-  // The highest level, slots per GPU, at which the budget is kept; what is left of it goes to the first GPUs above.
+  // The highest level, slots per GPU, at which the budget is kept; what is left of it goes to the fastest GPUs above.
   int level = 0;
   for (int high = experts_.size(); level < high;) {
     const int middle = (level + high + 1) / 2;
@@ -71,12 +75,23 @@ void LayerSearch::ShareAmong(std::optional<int> node, int budget) {
       high = middle - 1;
     }
   }
-  int rest = budget - used_at(level);
   for (int i = 0; i < gpus_.size(); ++i) {
-    if (!takes_part(i)) continue;
-    const int one_more = slots_on_[i] > level && rest > 0 ? 1 : 0;
-    rest -= one_more;
-    kept_[i] = std::min(slots_on_[i], level) + one_more;
+    if (takes_part(i)) kept_[i] = std::min(slots_on_[i], level);
+  }
+  int rest = budget - used_at(level);
+  if (rest == 0) return;
+  fastest_first_.Resize(gpus_.size());
+  std::iota(fastest_first_.begin(), fastest_first_.end(), 0);
+  std::ranges::sort(fastest_first_, [this](std::int32_t left, std::int32_t right) {
+    const double left_speed = topology_.speed(gpus_[left]);
+    const double right_speed = topology_.speed(gpus_[right]);
+    return left_speed != right_speed ? left_speed > right_speed : left < right;
+  });
+  for (const std::int32_t i : fastest_first_) {
+    if (rest == 0) break;
+    if (!takes_part(i) || slots_on_[i] <= level) continue;
+    ++kept_[i];
+    --rest;
   }
 }
 
@@ -169,6 +184,7 @@ double LayerSearch::Place(int budget, double enough, std::int64_t work_limit) {
   double max = packing_.best_max();
   layout_ = packing_.best();
   if (samples_.size() > 1 || constraints_.min_nodes_per_expert > 1) max = PlaceSamples(problem.min_replicas, &work);
+  work_done_ += mean_meter.done() + work.done();
   for (int slot = 0; slot < layout_.num_slots; ++slot) {
     const int gpu = layout_.gpu_of[slot];
     result_[topology_.first_slot(gpus_[gpu]) + slot - layout_.first_slot[gpu]] = experts_[layout_.expert_in[slot]];
@@ -250,8 +266,19 @@ void LayerSearch::ShareBudgetAmongNodes(std::span<const std::int32_t> node_of_gr
   }
 }
 
-// The node that carries most is placed first: below its maximum the others have nothing to gain.
-void LayerSearch::PlaceByGroups(std::span<const std::int32_t> node_of_group, int budget, std::int64_t work_limit) {
+void LayerSearch::PlaceByGroups(int budget, std::int64_t work_limit) {
+  const std::span<const std::int32_t> node_of_group = NodesOfGroups();
+  EPLB_CHECK(!node_of_group.empty());
+  double max = PlaceOnNodes(node_of_group, budget, 0, kInfinity, work_limit);
+  if (samples_.size() > 1) return;
+  if (max > group_packing_.max() * (1 + kNodesTolerance)) max = TryOtherNodes(max, budget, work_limit);
+  if (reference_ && budget >= topology_.num_slots()) TakeReferenceIfBetter(max);
+}
+
+// Places every node's groups on it. The node that carries most is placed first: below its maximum, and `enough`, the
+// others have nothing to gain. Returns the maximum, or with the result of no use once it is give_up at least.
+double LayerSearch::PlaceOnNodes(std::span<const std::int32_t> node_of_group, int budget, double enough, double give_up,
+                                 std::int64_t work_limit) {
   ShareBudgetAmongNodes(node_of_group, budget);
   const int num_nodes = topology_.num_nodes();
   node_load_.Assign(num_nodes, 0.0);
@@ -264,7 +291,7 @@ void LayerSearch::PlaceByGroups(std::span<const std::int32_t> node_of_group, int
   std::ranges::sort(node_order_, [this](std::int32_t left, std::int32_t right) {
     return node_load_[left] != node_load_[right] ? node_load_[left] > node_load_[right] : left < right;
   });
-  double max = 0;
+  double max = enough;
   for (const std::int32_t node : node_order_) {
     int count = 0;
     experts_.Resize(num_experts_);
@@ -275,8 +302,31 @@ void LayerSearch::PlaceByGroups(std::span<const std::int32_t> node_of_group, int
     if (count == 0) continue;
     CollectGpus(node);
     max = std::max(max, Place(node_budget_[node], max, work_limit / num_nodes));
+    if (max >= give_up) break;
   }
-  if (reference_ && samples_.size() == 1 && budget >= topology_.num_slots()) TakeReferenceIfBetter(max);
+  return max;
+}
+
+// Nodes that carry nearly the same may hold experts that share them badly: where what is found is far from what the
+// nodes carry, other assignments may allow more. Takes half of the work limit more at most. Returns the maximum of
+// the result.
+double LayerSearch::TryOtherNodes(double max, int budget, std::int64_t work_limit) {
+  const double bound = group_packing_.max();
+  const std::int64_t last_work = work_done_ + work_limit / 2;
+  best_result_ = result_;
+  group_packing_.VisitBelow(max, [&](std::span<const std::int32_t> node_of_group) {
+    result_.Assign(topology_.num_slots(), kEmptySlot);
+    work_done_ += std::int64_t{kWorkPerSlot} * topology_.num_slots();
+    const double other =
+        PlaceOnNodes(node_of_group, budget, bound, max, std::max<std::int64_t>(0, last_work - work_done_));
+    if (other < max) {
+      max = other;
+      best_result_ = result_;
+    }
+    return work_done_ < last_work ? max : 0.0;
+  });
+  result_ = best_result_;
+  return max;
 }
 
 // For groups, where the reference may find better company for a hot expert than the best-balanced nodes allow.
@@ -311,11 +361,10 @@ std::span<const std::int32_t> LayerSearch::Run(std::span<const SampleLoads> samp
     }
   }
   result_.Assign(topology_.num_slots(), kEmptySlot);
+  work_done_ = 0;
   const std::int64_t work_limit = work_limit_ > 0 ? work_limit_ : DefaultWorkLimit(topology_.num_slots());
   if (ByGroups()) {
-    const std::span<const std::int32_t> node_of_group = NodesOfGroups();
-    EPLB_CHECK(!node_of_group.empty());
-    PlaceByGroups(node_of_group, slot_budget, work_limit);
+    PlaceByGroups(slot_budget, work_limit);
   } else {
     experts_.Resize(num_experts_);
     std::iota(experts_.begin(), experts_.end(), 0);

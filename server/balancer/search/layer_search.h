@@ -70,7 +70,10 @@ class LayerSearch {
   double PlaceSamples(int min_replicas, WorkMeter* work);
   std::span<const std::int32_t> NodesOfGroups();
   void ShareBudgetAmongNodes(std::span<const std::int32_t> node_of_group, int budget);
-  void PlaceByGroups(std::span<const std::int32_t> node_of_group, int budget, std::int64_t work_limit);
+  void PlaceByGroups(int budget, std::int64_t work_limit);
+  double PlaceOnNodes(std::span<const std::int32_t> node_of_group, int budget, double enough, double give_up,
+                      std::int64_t work_limit);
+  double TryOtherNodes(double max, int budget, std::int64_t work_limit);
   void TakeReferenceIfBetter(double max);
 
   const Topology& topology_;
@@ -89,7 +92,8 @@ class LayerSearch {
   // The packing problem at hand: a subset of the GPUs and of the experts.
   FlatArray<std::int32_t> gpus_;
   FlatArray<std::int32_t> slots_on_;
-  FlatArray<std::int32_t> kept_;  // [gpus] of slots_on_, within the budget
+  FlatArray<std::int32_t> kept_;           // [gpus] of slots_on_, within the budget
+  FlatArray<std::int32_t> fastest_first_;  // [gpus]
   FlatArray<double> speeds_;
   FlatArray<std::int32_t> experts_;
   FlatArray<double> expert_loads_;
@@ -101,6 +105,8 @@ class LayerSearch {
   FlatArray<std::int32_t> node_budget_;
   FlatArray<std::int32_t> node_spare_;
   FlatArray<std::int32_t> result_;
+  FlatArray<std::int32_t> best_result_;
+  std::int64_t work_done_ = 0;  // for the layer at hand
 };
 
 // The work limit that 0 stands for: half a millisecond for 300 slots, two or three from 2200 slots on.

@@ -16,6 +16,7 @@ using ::eplb::testing::SmallSpec;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 std::vector<std::string> Names(const ListPage& page) {
   std::vector<std::string> names;
@@ -121,6 +122,38 @@ TEST(HubControlTest, ARequestsOptionsAreHonouredOrRefused) {
   EXPECT_THAT(refused({.policy = Policy::kGlobal, .honour_groups = true}), HasSubstr("options.honour_groups"));
   EXPECT_THAT(refused({.work_limit = 5}), HasSubstr("options.work_limit"));
   EXPECT_THAT(refused({.policy = Policy::kGlobal, .work_limit = 5}), HasSubstr("options.work_limit"));
+}
+
+TEST(HubControlTest, WhatOneWindowMayFetchIsSharedByItsPlans) {
+  HubOptions options;
+  options.max_fetch_percent = 200;  // of 2 layers x 12 slots: 48
+  options.fetch_window = 4 * options.report_interval;
+  HubWorld world(options);
+  world.ConnectAll();
+  std::vector<int> usual;
+  std::int64_t fetched = 0;
+  std::int64_t fetched_before_window = 0;
+  for (int interval = 0; interval < 9; ++interval) {
+    if (interval % 4 == 0) fetched_before_window = fetched;
+    world.Interval();
+    EXPECT_EQ(world.planner.budget_told(), std::max<std::int64_t>(0, 48 - (fetched - fetched_before_window)));
+    usual.push_back(world.planner.usual_told());
+    if (interval % 4 == 3) {
+      EXPECT_EQ(usual.back(), world.planner.budget_told()) << "the last plan has all that is left";
+    }
+    world.Deliver();
+    fetched = world.View().summary.fetches;
+  }
+  EXPECT_THAT(world.Violations(), IsEmpty());
+  EXPECT_GT(fetched, 48);
+  EXPECT_EQ(usual[0], 12) << "a fourth of what is left";
+  EXPECT_EQ(usual[4], 12);
+  EXPECT_EQ(usual[8], 12);
+
+  // A GPU that is to be emptied is, whatever the window has left.
+  ASSERT_TRUE(world.hub->UpdateDeployment(world.spec.name(), {.drain_gpus = {3}}, false).ok());
+  world.Interval();
+  EXPECT_EQ(world.planner.budget_told(), -1);
 }
 
 TEST(HubControlTest, APlanThatIsGivenUpPublishesNothingAndLeavesNoTrace) {

@@ -27,19 +27,21 @@ class Optimum {
     std::vector<int> node_of_gpu = {};  // [gpus]; empty: one node
     int min_replicas = 1;
     int min_nodes = 1;
-    int num_groups = 0;   // groups of consecutive experts that share a node each; 0: none
-    int slot_budget = 0;  // most replicas; 0: every slot is filled
+    int num_groups = 0;            // groups of consecutive experts that share a node each; 0: none
+    int slot_budget = 0;           // replicas in all; 0: every slot is filled
+    bool may_leave_empty = false;  // slots of the budget
   };
 
   explicit Optimum(Problem problem) : problem_(std::move(problem)) {}
 
-  double Find() {
+  // Or `below`, where none is less: much sooner.
+  double Find(double below = std::numeric_limits<double>::infinity()) {
+    best_ = below;
     const int slots = std::accumulate(problem_.slots_on.begin(), problem_.slots_on.end(), 0);
     counts_.assign(problem_.loads.size(), problem_.min_replicas);
     const int least = problem_.min_replicas * static_cast<int>(problem_.loads.size());
-    // A budget need not be spent.
     const int most = problem_.slot_budget > 0 ? std::min(slots, problem_.slot_budget) : slots;
-    for (int used = problem_.slot_budget > 0 ? least : most; used <= most; ++used) ChooseCounts(0, used - least);
+    for (int used = problem_.may_leave_empty ? least : most; used <= most; ++used) ChooseCounts(0, used - least);
     return best_;
   }
 
@@ -136,7 +138,7 @@ class Optimum {
   std::vector<Replica> replicas_;
   std::vector<double> gpu_load_;
   std::vector<std::vector<std::size_t>> held_;
-  double best_ = std::numeric_limits<double>::infinity();
+  double best_ = 0;
 };
 
 }  // namespace eplb::testing
