@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,17 @@
 #include "server/model/limits.h"
 
 namespace eplb {
+namespace {
+
+// Whether all are at least 0 and far from the largest sum: nearly always, and found out several at a time.
+bool IsPlausible(std::span<const double> loads) {
+  const double most = kMaxLayerLoad / 2 / static_cast<double>(loads.size());
+  int implausible = 0;
+  for (const double load : loads) implausible += !((load >= 0) & (load <= most));
+  return implausible == 0;
+}
+
+}  // namespace
 
 LoadMatrix::LoadMatrix(int num_layers, int num_experts, std::vector<double> values)
     : num_layers_(num_layers), num_experts_(num_experts), values_(std::move(values)) {}
@@ -29,6 +41,7 @@ absl::StatusOr<LoadMatrix> LoadMatrix::Create(int num_layers, int num_experts, s
                             absl::StrCat("must be layers x experts = ", num_layers, " x ", num_experts));
   }
   for (std::size_t layer = 0; layer < static_cast<std::size_t>(num_layers); ++layer) {
+    if (IsPlausible(std::span(values).subspan(layer * width, width))) continue;
     double sum = 0;
     for (std::size_t expert = 0; expert < width; ++expert) {
       const double value = values[layer * width + expert];

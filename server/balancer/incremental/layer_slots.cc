@@ -122,11 +122,12 @@ void LayerSlots::ChooseGroupNodes(std::span<const double> loads) {
   }
 }
 
-bool LayerSlots::FindOn(int gpu, int expert) const {
-  for (std::int32_t slot = At(first_of_expert_, expert); slot >= 0; slot = At(next_of_expert_, slot)) {
-    if (topology_.gpu_of_slot(slot) == gpu) return true;
+int LayerSlots::FindOn(int gpu, int expert) const {
+  const int end = topology_.first_slot(gpu + 1);
+  for (int slot = topology_.first_slot(gpu); slot < end; ++slot) {
+    if (expert_in(slot) == expert) return slot;
   }
-  return false;
+  return -1;
 }
 
 bool LayerSlots::HoldsOnNode(int node, int expert) const {

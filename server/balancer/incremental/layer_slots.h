@@ -51,7 +51,9 @@ class LayerSlots {
   // The GPUs that hold the expert, bit gpu % 64 each: experts whose bits differ have no GPU in common.
   std::uint64_t gpu_bits(int expert) const { return At(gpu_bits_, expert); }
   static std::uint64_t BitOf(int gpu) { return std::uint64_t{1} << (static_cast<unsigned>(gpu) % 64U); }
-  bool Holds(int gpu, int expert) const { return (gpu_bits(expert) & BitOf(gpu)) != 0 && FindOn(gpu, expert); }
+  bool Holds(int gpu, int expert) const { return SlotOn(gpu, expert) >= 0; }
+  // A slot of the GPU that holds the expert, or -1.
+  int SlotOn(int gpu, int expert) const { return (gpu_bits(expert) & BitOf(gpu)) != 0 ? FindOn(gpu, expert) : -1; }
   bool HoldsOnNode(int node, int expert) const;
   // Two replicas of the expert are on one GPU.
   bool HasTwins(int expert) const { return At(has_twins_, expert); }
@@ -95,7 +97,7 @@ class LayerSlots {
   void ChooseByHolding(std::vector<std::int32_t>& room, std::span<const double> loads, std::vector<double>& node_load);
   void Link(int slot, std::int32_t expert);
   void Unlink(int slot);
-  bool FindOn(int gpu, int expert) const;
+  int FindOn(int gpu, int expert) const;
   bool FindTwins(int expert) const;
 
   const Topology& topology_;

@@ -6,6 +6,10 @@
 namespace eplb {
 namespace {
 
+// Steps of slope by which additions are bounded.
+constexpr int kSourcesPerStep = 64;
+constexpr int kMaxSteps = 16;
+
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -63,16 +67,18 @@ void MoveSearch::SearchReplacements() {
   const double most_charge = potential_.next_charge(most, 0);
   most_dropped_ = -kInfinity;
   least_slope_ = kInfinity;
+  most_slope_ = 0;
   for (const Source& source : sources_) {
     most_dropped_ = std::max(most_dropped_, source.value);
     least_slope_ = std::min(least_slope_, source.slope);
+    most_slope_ = std::max(most_slope_, source.slope);
   }
   for (const Source& source : sources_) {
     if (source.value + most_value - source.slope * most_charge > best_.rate) TryReplacement(source, most);
   }
-  const double most_added = FindAdditions();
+  FindAdditions();
   for (const Source& source : sources_) {
-    if (source.value + most_added > best_.rate) TryAdditions(source);
+    if (source.value + MostAdded(source) > best_.rate) TryAdditions(source);
   }
   for (const std::int32_t gpu : hot_.gpus()) SearchOverlapping(gpu);
 }
@@ -85,22 +91,38 @@ int MoveSearch::MostValuedOn(int gpu) const {
   return most;
 }
 
-double MoveSearch::FindAdditions() {
+void MoveSearch::FindAdditions() {
   const double least = best_.rate - most_dropped_;
-  double most_added = -kInfinity;
   int count = 0;
   for (int expert = 0; expert < slots_.num_experts(); ++expert) {
     const double value = values_.value(expert);
     if (value <= least) continue;
-    const double added = value - least_slope_ * potential_.next_charge(expert, 0);
-    if (added <= least) continue;
+    const double charge = potential_.next_charge(expert, 0);
+    if (value - least_slope_ * charge <= least) continue;
     At(additions_.experts, count) = expert;
     At(additions_.value, count) = value;
-    most_added = std::max(most_added, added);
+    At(additions_.charge, count) = charge;
     ++count;
   }
   additions_.count = count;
-  return most_added;
+  // The steeper a GPU's term is, the less any expert gains there. More steps pay where they save more sources.
+  const int steps = std::clamp(static_cast<int>(std::ssize(sources_)) / kSourcesPerStep, 1, kMaxSteps);
+  const double step = (most_slope_ - least_slope_) / steps;
+  steps_per_slope_ = step > 0 ? 1 / step : 0;
+  most_added_.assign(static_cast<std::size_t>(steps), -kInfinity);
+  for (int k = 0; k < steps; ++k) {
+    double most = -kInfinity;
+    for (int i = 0; i < count; ++i) {
+      most = std::max(most, At(additions_.value, i) - (least_slope_ + k * step) * At(additions_.charge, i));
+    }
+    At(most_added_, k) = most;
+  }
+}
+
+double MoveSearch::MostAdded(const Source& source) const {
+  const double step = (source.slope - least_slope_) * steps_per_slope_;  // not a number where slopes hardly differ
+  const auto last = static_cast<int>(std::ssize(most_added_)) - 1;
+  return At(most_added_, step >= last ? last : step >= 1 ? static_cast<int>(step) : 0);
 }
 
 double MoveSearch::EmptiedAmount(const Source& source, int sample) const {
@@ -183,19 +205,23 @@ double MoveSearch::Overlap(int slot, int expert) const {
   const Topology& topology = slots_.topology();
   const std::int32_t dropped = slots_.expert_in(slot);
   if (dropped == kEmptySlot || (slots_.gpu_bits(dropped) & slots_.gpu_bits(expert)) == 0) return 0;
+  // Some experts are on nearly all GPUs: the GPUs of the other one are fewer.
+  const bool from_dropped = slots_.replicas(dropped) <= slots_.replicas(expert);
+  const std::int32_t common = from_dropped ? expert : dropped;
   double overlap = 0;
-  slots_.ForEachReplica(dropped, [&](std::int32_t other) {
-    if (other == slot) return;
-    const int gpu = topology.gpu_of_slot(other);
-    slots_.ForEachReplica(expert, [&](std::int32_t eased) {
-      if (topology.gpu_of_slot(eased) != gpu) return;
-      overlap += values_.loss_in(other) - values_.value_in(eased);
-      for (int k = 0; k < potential_.num_samples(); ++k) {
-        const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
-        const double extra = potential_.charges(dropped, k).extra;
-        overlap += state.term - potential_.Term(state, state.amount + extra - potential_.charges(expert, k).relief);
-      }
-    });
+  slots_.ForEachReplica(from_dropped ? dropped : expert, [&](std::int32_t rare_slot) {
+    const int gpu = topology.gpu_of_slot(rare_slot);
+    const int common_slot = slots_.SlotOn(gpu, common);
+    if (common_slot < 0) return;
+    const int loaded = from_dropped ? rare_slot : common_slot;
+    const int eased = from_dropped ? common_slot : rare_slot;
+    if (loaded == slot) return;
+    overlap += values_.loss_in(loaded) - values_.value_in(eased);
+    for (int k = 0; k < potential_.num_samples(); ++k) {
+      const LoadPotential::GpuState& state = potential_.gpu(gpu, k);
+      const double extra = potential_.charges(dropped, k).extra;
+      overlap += state.term - potential_.Term(state, state.amount + extra - potential_.charges(expert, k).relief);
+    }
   });
   return overlap;
 }

@@ -77,8 +77,11 @@ class MoveSearch {
   }
   void SearchReplacements();
   int MostValuedOn(int gpu) const;  // an expert
-  // Finds what may be worth adding; returns what one of them gains at most on whichever of the sources' GPUs.
-  double FindAdditions();
+  // Finds what may be worth adding.
+  void FindAdditions();
+  // What one of them gains at most where the source is, the loss on its GPU taken by the tangent of a term that is no
+  // steeper.
+  double MostAdded(const Source& source) const;
   void TryAdditions(const Source& source);
   void TryReplacement(const Source& source, int expert);
   // gain: of the replacement's parts, as if the two experts had no GPU in common.
@@ -111,6 +114,9 @@ class MoveSearch {
   std::span<const Source> sources_;   // slots that may get another expert, in order
   double most_dropped_ = 0;           // largest value of the sources
   double least_slope_ = 0;            // of the sources
+  double most_slope_ = 0;             // same
+  std::vector<double> most_added_;    // by the additions, at slopes that rise from the least in even steps
+  double steps_per_slope_ = 0;
   Additions additions_;
   std::vector<double> delta_;          // [samples, gpus] scratch, zero between calls
   std::vector<std::int32_t> touched_;  // GPUs with a delta
