@@ -12,6 +12,7 @@ readonly STORAGE=${EPLB_IMAGE_STORAGE:-/var/tmp/eplb-image}
 VERSION=$(sed -n 's/^project(eplb VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 readonly VERSION
 readonly IMAGE=${1:-localhost/eplb:$VERSION}
+if [[ $# -gt 1 || "$IMAGE" == -* ]]; then echo "usage: $0 [NAME:TAG]" >&2; exit 2; fi
 
 for tool in buildah unshare curl; do
   command -v "$tool" >/dev/null || { echo "SKIPPED: $tool is missing"; exit 77; }
