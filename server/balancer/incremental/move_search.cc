@@ -131,10 +131,12 @@ double MoveSearch::EmptiedAmount(const Source& source, int sample) const {
 
 void MoveSearch::TryAdditions(const Source& source) {
   const auto count = static_cast<std::size_t>(additions_.count);
-  const std::span<double> charges = std::span(additions_.charge).first(count);
   const std::span<double> gains = std::span(additions_.gain).first(count);
   std::copy_n(additions_.value.begin(), count, gains.begin());
-  for (int k = 0; k < potential_.num_samples(); ++k) {
+  potential_.SubtractTerms(potential_.gpu(source.gpu, 0), EmptiedAmount(source, 0),
+                           std::span(additions_.charge).first(count), gains);
+  const std::span<double> charges = std::span(additions_.later_charge).first(count);
+  for (int k = 1; k < potential_.num_samples(); ++k) {
     for (std::size_t i = 0; i < count; ++i) charges[i] = potential_.next_charge(additions_.experts[i], k);
     potential_.SubtractTerms(potential_.gpu(source.gpu, k), EmptiedAmount(source, k), charges, gains);
   }

@@ -60,12 +60,13 @@ class MoveSearch {
 
   // Experts that may get one replica more, in columns of which the first `count` are used.
   struct Additions {
-    explicit Additions(std::size_t size) : experts(size), value(size), charge(size), gain(size) {}
+    explicit Additions(std::size_t size) : experts(size), value(size), charge(size), later_charge(size), gain(size) {}
 
     int count = 0;
     std::vector<std::int32_t> experts;
-    std::vector<double> value;   // gain on the GPUs that hold it
-    std::vector<double> charge;  // scratch, as the next
+    std::vector<double> value;         // gain on the GPUs that hold it
+    std::vector<double> charge;        // of the new replica in the first sample
+    std::vector<double> later_charge;  // scratch, as the next: in another one
     std::vector<double> gain;
   };
 
